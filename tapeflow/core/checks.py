@@ -1,0 +1,81 @@
+"""Checks of what users hand to tapes and accumulators, with messages that name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+import optree
+
+from tapeflow.backends import backend_for
+from tapeflow.core.primitive import Traced
+from tapeflow.errors import NotDifferentiableError, SeedError, SeedTypeError, TapeStateError
+
+__all__ = ["check_unconnected", "differentiable", "fit_seed", "no_copy", "unknown_arguments"]
+
+
+def check_unconnected(choice: Any) -> bool:
+    """Say whether zeros are wanted for what is unconnected; accepts an enum whose value is one of the two words."""
+    word = getattr(choice, "value", choice)
+    if word not in ("none", "zero"):
+        raise ValueError(f"unconnected_gradients={choice!r}: expected 'none' or 'zero'")
+    return bool(word == "zero")
+
+
+def differentiable(value: Any, path: str) -> Any:
+    """Return a value with respect to which a derivative can be taken, Python numbers as array scalars.
+
+    Raises
+    ------
+    NotDifferentiableError
+        If it is no floating-point array; names the type or dtype, the position and the way out.
+    """
+    if isinstance(value, (float, complex)) and not isinstance(value, np.generic):
+        value = np.asarray(value)[()]
+    backend = backend_for(value)
+    if not isinstance(value, Traced) and backend is None:
+        raise NotDifferentiableError(
+            f"{path} is of type {type(value).__name__}; expected an array (or scalar) of real or complex floats"
+        )
+    if value.dtype.kind not in "fc":
+        raise NotDifferentiableError(
+            f"{path} has dtype {value.dtype}, which has no derivative; convert it first: x.astype(float)"
+        )
+    return backend.guard(value) if backend is not None else value
+
+
+def fit_seed(seed: Any, like: Any, path: str) -> Any:
+    """Check an output gradient or tangent against the value it belongs to, and convert its dtype.
+
+    Returns ``None`` for ``None``.
+
+    Raises
+    ------
+    SeedError
+        If the shape differs (exactly: nothing is broadcast), or a complex seed is given for a real value.
+    """
+    if seed is None:
+        return None
+    if not isinstance(seed, Traced):
+        if backend_for(seed) is None:
+            seed = np.asarray(seed)
+        if seed.dtype.kind not in "fciub":
+            raise SeedTypeError(f"{path} has dtype {seed.dtype}; expected numbers")
+    if seed.shape != like.shape:
+        raise SeedError(f"{path} has shape {seed.shape}, but the value it belongs to has shape {like.shape}")
+    if seed.dtype.kind == "c" and like.dtype.kind != "c":
+        raise SeedTypeError(f"{path} is complex ({seed.dtype}), but the value it belongs to is real ({like.dtype})")
+    # A copy even where the dtype fits: what comes back must not share memory with what the caller gave.
+    return seed.astype(like.dtype)
+
+
+def unknown_arguments(function: Callable[..., Any], args: Any, kwargs: Any, unwrap: Callable[[Any], Any]) -> Any:
+    """Call a function on what the handles in its arguments hold, however deep they stand in lists and dicts."""
+    args, kwargs = optree.tree_map(unwrap, (args, dict(kwargs)), none_is_leaf=True)  # type: ignore[assignment]
+    return function(*args, **kwargs)
+
+
+def no_copy(self: Any, *args: Any) -> NoReturn:
+    """Refuse to copy or pickle a recorder."""
+    raise TapeStateError(f"a {type(self).__name__} cannot be copied or pickled: what it recorded belongs to it alone")

@@ -1,0 +1,320 @@
+"""The reverse sweep: adjoints of all entries from those of the targets.
+
+Inside the sweep adjoints are carried *conjugated*: what flows is the transpose of each derivative, not its adjoint, so
+no rule ever conjugates anything, real or complex. `GradientTape.gradient` conjugates once at either end (see the
+decision page "Conjugate at the ends").
+
+An adjoint buffer belongs to the sweep (is *owned*) once the sweep has allocated it by an addition or a deposit; only
+into those does it add in place. A first contribution may be the adjoint of another entry, or a view of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeflow.backends import backend_for
+from tapeflow.core.primitive import Traced
+from tapeflow.errors import RuleError
+
+if TYPE_CHECKING:
+    from tapeflow.core.wengert import Entry, WengertList
+
+__all__ = ["NODES", "fit", "fitted_edge", "general_edge", "scatter_part", "select", "sweep", "sweep_all"]
+
+Adjoints = dict[int, Any]
+
+# For the edges of the fast recorders: where in the entry the node of each residual stands. 0 is the entry itself (the
+# residual is its output), 3 and 6 are parents, -1 stands for an operand that nobody follows.
+NODES: dict[Any, tuple[int, ...]] = {}
+
+
+# ---- edges
+
+
+def general_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
+    """Apply a rule of any kind, and bring its result to the operand's shape and dtype."""
+    rule, kept, params, primitive, shape, dtype, _, _ = residual
+    if g.__class__ is Parts:
+        g = g.filled(xp)
+    c = rule.function(xp, g, *kept, **params)
+    if c.shape != shape or c.dtype != dtype:
+        c = fit(xp, c, shape, dtype, primitive.name)
+    return c
+
+
+def fitted_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
+    """Apply a fast edge whose operand was broadcast or converted, and undo that."""
+    edge, inner, shape, dtype = residual
+    return fit(xp, edge(xp, g, inner), shape, dtype)
+
+
+def fit(xp: Any, c: Any, shape: tuple[int, ...], dtype: Any, name: str = "an operation") -> Any:
+    """Bring a contribution to an operand's shape and dtype: the transpose of broadcasting and conversion."""
+    if c.shape != shape:
+        lead = len(c.shape) - len(shape)
+        spread = [k + lead for k, n in enumerate(shape) if n == 1 and lead >= 0 and c.shape[k + lead] != 1]
+        rest = [n for k, n in enumerate(c.shape) if k >= lead and k not in spread]
+        if lead < 0 or rest != [n for k, n in enumerate(shape) if k + lead not in spread]:
+            raise RuleError(f"the rule of {name} returned shape {c.shape} for an operand of shape {shape}")
+        c = xp.reshape(xp.sum(c, axis=(*range(lead), *spread)), shape)
+    if c.dtype != dtype:
+        if c.dtype.kind == "c" and dtype.kind != "c":
+            c = xp.real(c)
+        c = c if c.dtype == dtype else c.astype(dtype)
+    return c
+
+
+# ---- adjoints that arrive in parts
+
+
+class Parts:
+    """The adjoints of an operation with several outputs, while they arrive; ``None`` stands for zero."""
+
+    __slots__ = ("metas", "parts")
+
+    def __init__(self, metas: tuple[tuple[tuple[int, ...], Any], ...]) -> None:
+        self.metas = metas
+        self.parts: list[Any] = [None] * len(metas)
+
+    def filled(self, xp: Any) -> tuple[Any, ...]:
+        """All parts, with real zeros for those that did not arrive."""
+        return tuple(
+            xp.zeros(shape, dtype) if part is None else part
+            for part, (shape, dtype) in zip(self.parts, self.metas, strict=True)
+        )
+
+
+class Pending:
+    """An adjoint scattered over many index expressions, collected while it is traced itself.
+
+    Plain parts are added into one buffer at once; traced ones cannot be, and one scatter of all of them keeps a loop
+    over ``x[i]`` linear at higher orders too.
+    """
+
+    __slots__ = ("dense", "indices", "meta", "scatter", "values")
+
+    def __init__(self, scatter: Any, meta: tuple[Any, Any], dense: Any) -> None:
+        self.scatter, self.meta, self.dense = scatter, meta, dense
+        self.values: list[Any] = []
+        self.indices: list[Any] = []
+
+    def total(self) -> Any:
+        """The whole adjoint."""
+        shape, dtype = self.meta
+        whole = self.scatter(*self.values, indices=tuple(self.indices), shape=shape, dtype=dtype)
+        return whole if self.dense is None else self.dense + whole
+
+
+def select(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, residual: tuple[Any, ...]) -> None:
+    """Deposit the adjoint of one output of an operation with several."""
+    del xp, owned
+    _, place, metas = residual
+    parts = adjoints.get(k)
+    if parts is None:
+        parts = adjoints[k] = Parts(metas)
+    held = parts.parts[place]
+    parts.parts[place] = g if held is None else held + g
+
+
+def scatter_part(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, residual: tuple[Any, ...]) -> None:
+    """Deposit the adjoint of ``x[index]`` into that of ``x``."""
+    _, scatter, params, shape, dtype = residual
+    old = adjoints.get(k)
+    if isinstance(g, Traced) or isinstance(old, Traced) or old.__class__ is Pending:
+        if old.__class__ is not Pending:
+            old = adjoints[k] = Pending(scatter, (shape, dtype), old)
+        old.values.append(g)
+        old.indices.append(params["index"])
+        return
+    if k not in owned:
+        old = adjoints[k] = xp.zeros(shape, dtype) if old is None else xp.array(old)
+        owned.add(k)
+    backend = backend_for(old)
+    assert backend is not None
+    backend.scatter_add(old, params["index"], g)
+
+
+def _accumulate(xp: Any, adjoints: Adjoints, owned: set[int], k: int, c: Any) -> None:
+    """Add a second or later contribution."""
+    old = adjoints[k]
+    if old.__class__ is Pending:
+        old.dense = c if old.dense is None else old.dense + c
+    elif k in owned and not isinstance(c, Traced):
+        xp.add(old, c, out=old)
+    else:
+        new = adjoints[k] = old + c
+        if new.__class__ is np.ndarray:
+            owned.add(k)
+        else:
+            owned.discard(k)
+
+
+# ---- sweeps
+
+
+def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: bool) -> None:
+    """Sweep a list on plain values of which every leaf is a source, releasing entries as they are passed if asked.
+
+    This is the common case and kept free of everything else. `adjoints` maps numbers of target entries to seeds, and
+    afterwards numbers of leaves to their adjoints.
+    """
+    entries = wengert.entries if release else wengert.entries.copy()
+    pop = adjoints.pop
+    owned: set[int] = set()
+    found: Adjoints = {}
+    entry: Entry = ()
+    try:
+        while entries:
+            entry = entries.pop()
+            g = pop(entry[0], None)
+            if g is None:
+                continue
+            for i in range(2, len(entry), 3):
+                edge = entry[i]
+                k = entry[i + 1][0]
+                if edge is None:
+                    entry[i + 2][0](xp, adjoints, owned, k, g, entry[i + 2])
+                    continue
+                c = edge(xp, g, entry[i + 2])
+                if k in adjoints:
+                    _accumulate(xp, adjoints, owned, k, c)
+                else:
+                    adjoints[k] = c
+            if len(entry) == 2:
+                found[entry[0]] = g
+    except BaseException as error:
+        _explain(error, entry)
+        raise
+    adjoints.update(found)
+
+
+def sweep(wengert: WengertList, adjoints: Adjoints, sources: set[int], token: int, xp: Any) -> None:
+    """Sweep only what leads from sources of one tape to the targets, recording on the other tapes of the list.
+
+    `adjoints` maps numbers of target entries to seeds, and afterwards numbers of sources to their adjoints.
+    """
+    window = _window(wengert.entries, sources)
+    active = _leading_to(window, sources, token)
+    owned: set[int] = set()
+    entry: Entry = ()
+    try:
+        for entry in window:
+            number = entry[0]
+            if number not in adjoints or number not in active:
+                continue
+            g = adjoints[number] if number in sources else adjoints.pop(number)
+            if g.__class__ is Pending:
+                g = g.total()
+                if number in sources:
+                    adjoints[number] = g
+            _pass_on(wengert, entry, g, adjoints, active, owned, xp)
+    except BaseException as error:
+        _explain(error, entry)
+        raise
+
+
+def _window(entries: list[Entry], sources: set[int]) -> list[Entry]:
+    """The entries from the newest down to the oldest source, newest first."""
+    missing = len(sources)
+    window = []
+    for entry in reversed(entries):
+        window.append(entry)
+        if entry[0] in sources:
+            missing -= 1
+            if not missing:
+                break
+    return window
+
+
+def _leading_to(window: list[Entry], sources: set[int], token: int) -> set[int]:
+    """Numbers of the entries on a path from a source."""
+    active = set(sources)
+    for entry in reversed(window):
+        if token in entry[1]:
+            for i in range(3, len(entry), 3):
+                if entry[i][0] in active:
+                    active.add(entry[0])
+                    break
+    return active
+
+
+def _pass_on(
+    wengert: WengertList, entry: Entry, g: Any, adjoints: Adjoints, active: set[int], owned: set[int], xp: Any
+) -> None:
+    """Distribute the adjoint of one entry over the operands that lead to a source."""
+    retrack = wengert.live is not None
+    for i in range(2, len(entry), 3):
+        edge, parent, residual = entry[i : i + 3]
+        k = parent[0]
+        if k not in active:
+            continue
+        if edge is None:
+            residual[0](xp, adjoints, owned, k, g, residual)
+            continue
+        c = edge(xp, g, _retracked(wengert, entry, edge, residual) if retrack else residual)
+        if k in adjoints:
+            _accumulate(xp, adjoints, owned, k, c)
+        else:
+            adjoints[k] = c
+
+
+def _explain(error: BaseException, entry: Entry) -> None:
+    """Note on an exception which primitive's rule was at work."""
+    for i in range(2, len(entry), 3):
+        if entry[i] is general_edge:
+            residual = entry[i + 2]
+            error.add_note(f"in the reverse rule of {residual[3].name}, operand of shape {residual[4]}")
+            return
+
+
+# ---- residuals as traced values
+
+
+def _retracked(wengert: WengertList, entry: Entry, edge: Any, residual: Any) -> Any:
+    """Residuals as handles on the list again, so that what a rule computes from them is recorded."""
+    if edge is fitted_edge:
+        inner, r, shape, dtype = residual
+        return inner, _retracked(wengert, entry, inner, r), shape, dtype
+    if edge is general_edge:
+        rule, kept, params, primitive, shape, dtype, parents, i = residual
+        again = [_general_node(wengert, entry, name, k, parents) for name, k in zip(rule.names, kept, strict=True)]
+        return rule, again, params, primitive, shape, dtype, parents, i
+    nodes = NODES[edge]
+    if not nodes:
+        return residual
+    if len(nodes) == 1:
+        return _as_handle(wengert, residual, _node(entry, nodes[0]))
+    return tuple(_as_handle(wengert, r, _node(entry, k)) for r, k in zip(residual, nodes, strict=True))
+
+
+def _node(entry: Entry, field: int) -> Entry | None:
+    if field == 0:
+        return entry
+    return None if field < 0 else entry[field]
+
+
+def _general_node(wengert: WengertList, entry: Entry, name: str, value: Any, parents: Iterable[Any]) -> Any:
+    if name == "xs":
+        return tuple(_as_handle(wengert, v, p) for v, p in zip(value, parents, strict=True))
+    if name[0] == "x":
+        return _as_handle(wengert, value, tuple(parents)[int(name[1:] or 0)])
+    if name != "y":
+        return value
+    if not isinstance(value, tuple):
+        return _as_handle(wengert, value, entry)
+    metas = tuple((np.shape(v), getattr(v, "dtype", None)) for v in value)
+    parts = []
+    for k, part in enumerate(value):
+        node = (wengert.tick(), entry[1], None, entry, (select, k, metas))
+        wengert.append(node)
+        parts.append(_as_handle(wengert, part, node))
+    return tuple(parts)
+
+
+def _as_handle(wengert: WengertList, value: Any, node: Entry | None) -> Any:
+    if node is None or wengert.live is None or wengert.live.isdisjoint(node[1]):
+        return value
+    return wengert.wrap(value, node)

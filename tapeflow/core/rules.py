@@ -1,0 +1,186 @@
+"""The kinds of primitive, and what the engine derives from each declaration.
+
+============== ============================================= ==========================================
+kind           a declaration gives                           the engine derives
+============== ============================================= ==========================================
+elementwise    one local partial for each operand            JVP, VJP, batching, fast recorders
+linear         the transpose                                 JVP (itself on the tangent), VJP
+general        a JVP and a VJP for each operand              --
+non-diff.      the reason                                    plain values, or zeros
+============== ============================================= ==========================================
+
+Rules take the array namespace ``xp`` first; the names of their other parameters say what they need (see `Rule`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial as bind_first
+from typing import Any
+
+from tapeflow.core.fast import install_binary, install_unary
+from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, bind, make_rule
+from tapeflow.errors import InPlaceError
+
+__all__ = ["Partial", "binary", "elementwise", "general", "linear", "nondifferentiable", "share", "unary"]
+
+Partial = Callable[..., Any] | Rule | float | int
+
+
+def unary(ufunc: Any, partial: Partial, *, pole: bool = False, reason: str | None = None) -> Primitive:
+    """Declare an elementwise function of one operand by its derivative.
+
+    Parameters
+    ----------
+    ufunc : NumPy ufunc
+        The function.
+    partial : callable or number
+        ``partial(xp, x)``, ``partial(xp, y)`` with the output, or both; or a constant.
+    pole : bool
+        Whether the derivative can be infinite where the function is defined. There a zero cotangent stays zero, so that
+        ``np.where(x > 0, np.sqrt(x), 0)`` has the right gradient at 0.
+    reason : str, optional
+        Why the derivative is zero, for step functions.
+    """
+    primitive = elementwise(ufunc.__name__, ufunc, partial, pole=pole, reason=reason)
+    install_unary(ufunc, primitive)
+    FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
+    return primitive
+
+
+def binary(ufunc: Any, partial0: Partial, partial1: Partial, *, reason: str | None = None) -> Primitive:
+    """Declare an elementwise function of two operands by its two partial derivatives.
+
+    The partials see the operands as ``x0``, ``x1`` and the output as ``y``.
+    """
+    primitive = elementwise(ufunc.__name__, ufunc, partial0, partial1, reason=reason)
+    install_binary(ufunc, primitive)
+    FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
+    return primitive
+
+
+def elementwise(
+    name: str, evaluate: Callable[..., Any], *partials: Partial | None, pole: bool = False, reason: str | None = None
+) -> Primitive:
+    """Declare an elementwise function of any number of operands; ``None`` for one without a derivative."""
+    rules = tuple(None if p is None else _product_rule(p, pole) for p in partials)
+    return Primitive(name, evaluate, rules, rules, reason=reason)
+
+
+def share(function: Callable[..., Any]) -> Rule:
+    """Declare an operand's share by ``function(xp, g, ...)`` instead of a partial; it must be linear in ``g``."""
+    return make_rule(function, skip=2)
+
+
+def _product_rule(partial: Partial, pole: bool) -> Rule:
+    """Partial times tangent, which is also partial times (conjugated) cotangent."""
+    if isinstance(partial, Rule):
+        return partial
+    if not callable(partial):
+        return Rule(_number_rule(partial), ())
+    names = make_rule(partial, skip=1).names
+    function = partial
+    if pole:
+        return Rule(lambda xp, g, *residuals: _product_at_poles(xp, g, function(xp, *residuals)), names)
+    return Rule(lambda xp, g, *residuals: g * function(xp, *residuals), names)
+
+
+def _number_rule(partial: float) -> Callable[..., Any]:
+    if partial == 1:
+        return lambda xp, g: g
+    if partial == -1:
+        return lambda xp, g: -g
+    if partial == 0:
+        return lambda xp, g: xp.zeros_like(g)
+    return lambda xp, g: g * partial
+
+
+def _product_at_poles(xp: Any, g: Any, slope: Any) -> Any:
+    if not xp.all(xp.isfinite(slope)):
+        slope = xp.where(g == 0, 0, slope)
+    return g * slope
+
+
+def linear(
+    name: str,
+    evaluate: Callable[..., Any],
+    transpose: Callable[..., Any] | None = None,
+    *,
+    deposit: Primitive | None = None,
+    variadic: bool = False,
+) -> Primitive:
+    """Declare a function that is linear in all its operands together.
+
+    Parameters
+    ----------
+    name : str
+        Name of the primitive.
+    evaluate : callable
+        ``evaluate(x, **params)``, or ``evaluate(*xs, **params)`` for a variadic one.
+    transpose : callable
+        ``transpose(xp, g, ..., **params)``, for a variadic one of the operand ``i``.
+    deposit : Primitive, optional
+        See `Primitive`; stands in place of the transpose.
+    variadic : bool
+        Whether the number of operands is open.
+    """
+    vjp = None if transpose is None else make_rule(transpose, skip=2)
+    primitive = Primitive(name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit)
+    if variadic:
+        # One operand's tangent, with zeros of the right shapes for the others.
+        def push(xp: Any, t: Any, i: int, xs: Any, **params: Any) -> Any:
+            return primitive(*(t if k == i else xp.zeros_like(x) for k, x in enumerate(xs)), **params)
+
+        primitive.jvps = (Rule(push, ("i", "xs")),)
+    else:
+        primitive.jvps = (Rule(lambda xp, t, **params: primitive(t, **params), ()),)
+    return primitive
+
+
+def general(
+    name: str,
+    evaluate: Callable[..., Any],
+    jvp: Callable[..., Any] | tuple[Callable[..., Any] | None, ...],
+    vjp: Callable[..., Any] | tuple[Callable[..., Any] | None, ...],
+    *,
+    variadic: bool = False,
+) -> Primitive:
+    """Declare a function by its rules: ``jvp(xp, t, ...)`` and ``vjp(xp, g, ...)``, one of each for every operand.
+
+    A rule for one operand gives that operand's share; the engine adds the shares up. With several outputs a JVP returns
+    a tuple, and the VJP's ``g`` is one.
+    """
+    jvps = jvp if isinstance(jvp, tuple) else (jvp,)
+    vjps = vjp if isinstance(vjp, tuple) else (vjp,)
+    return Primitive(
+        name,
+        evaluate,
+        tuple(f and make_rule(f, skip=2) for f in jvps),
+        tuple(f and make_rule(f, skip=2) for f in vjps),
+        variadic=variadic,
+    )
+
+
+def nondifferentiable(function: Any, reason: str) -> Primitive:
+    """Declare a function whose results carry no derivative (comparisons, indices), and say why."""
+    primitive = Primitive(function.__name__, function, reason=reason)
+
+    def ours(*args: Any, **kwargs: Any) -> Any:
+        return bind(primitive, args, kwargs)
+
+    FUNCTIONS[function] = ours
+    return primitive
+
+
+def call_ufunc(primitive: Primitive, *args: Any, where: Any = True, dtype: Any = None, **options: Any) -> Any:
+    """Call a ufunc with keywords; `casting`, `order` and `subok` change nothing for values that a tape makes."""
+    if where is not True:
+        raise InPlaceError(
+            f"np.{primitive.name}(..., where=mask) leaves the other elements undefined; write "
+            f"np.where(mask, np.{primitive.name}(...), other)"
+        )
+    for name in set(options) - {"casting", "order", "subok"}:
+        raise TypeError(f"np.{primitive.name}: {name!r} is not supported for traced values")
+    if dtype is not None:
+        args = tuple(a.astype(dtype) if hasattr(a, "astype") else a for a in args)
+    return bind(primitive, args, {})

@@ -1,0 +1,31 @@
+"""The recorders (tapes and accumulators) that are active in the current context: a thread or an asyncio task."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+__all__ = ["active", "enter", "leave"]
+
+_stack: ContextVar[tuple[Any, ...]] = ContextVar("tapeflow_recorders", default=())
+
+
+def active() -> tuple[Any, ...]:
+    """Return the active recorders, in order of entry."""
+    return _stack.get()
+
+
+def enter(recorder: Any) -> None:
+    """Put a recorder on top."""
+    _stack.set((*_stack.get(), recorder))
+
+
+def leave(recorder: Any) -> bool:
+    """Take a recorder off, wherever it stands; say whether it was there.
+
+    By identity, not by position or context token: with generators and with blocks that close out of order the top may
+    be another recorder.
+    """
+    stack = _stack.get()
+    _stack.set(tuple(r for r in stack if r is not recorder))
+    return any(r is recorder for r in stack)

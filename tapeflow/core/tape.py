@@ -1,0 +1,595 @@
+"""GradientTape: what users open, and how a question to it becomes a sweep of the list."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from tapeflow import pytree
+from tapeflow.backends import NUMPY, backend_for
+from tapeflow.core import stack
+from tapeflow.core.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.core.forward import Dual, dual
+from tapeflow.core.primitive import Traced
+from tapeflow.core.reverse import NODES, sweep, sweep_all
+from tapeflow.core.tracer import Tracer, plain
+from tapeflow.core.variable import Variable
+from tapeflow.core.wengert import CONSTANT, Entry, Recorded, WengertList, handle
+from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
+
+__all__ = ["GradientTape"]
+
+_token = itertools.count(1).__next__
+
+
+def identity_edge(xp: Any, g: Any, residual: None) -> Any:
+    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
+    del xp, residual
+    return g
+
+
+NODES[identity_edge] = ()
+
+
+class GradientTape:
+    """Record the operations of a block, to differentiate its results backwards.
+
+    Parameters
+    ----------
+    persistent : bool
+        Whether the tape answers more than one call. A plain tape answers once and then holds nothing.
+    watch_accessed_variables : bool
+        Whether trainable variables are watched when they are read.
+
+    Notes
+    -----
+    Tapes and accumulators nest in any order. The sweep itself consists of ordinary operations: every other tape and
+    accumulator that is active while `gradient` runs records it, and so does a persistent tape inside its own block;
+    that gives derivatives of any order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tapeflow import GradientTape
+    >>> with GradientTape() as tape:
+    ...     x = tape.watch(np.array([1.0, 2.0]))
+    ...     y = np.sum(x**3)
+    >>> tape.gradient(y, x)
+    array([ 3., 12.])
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self.persistent = persistent
+        self.watch_accessed_variables = watch_accessed_variables
+        self.token = _token()
+        self.entered = False
+        self._ever_entered = False
+        self._paused = 0
+        self._spent = False
+        self._list: WengertList | None = None
+        self._variables: dict[int, tuple[Variable, Entry]] = {}
+
+    # ---- life
+
+    @property
+    def recording(self) -> bool:
+        """Whether operations are being recorded now."""
+        return self.entered and not self._paused and not self._spent
+
+    @property
+    def level(self) -> int:
+        """The level of the list on which the tape records."""
+        return self._wengert.level
+
+    @property
+    def _wengert(self) -> WengertList:
+        if self._list is None:
+            self._list = WengertList()
+            self._list.members.add(self)
+        return self._list
+
+    def __enter__(self) -> Self:
+        if self.entered:
+            raise TapeStateError("this tape is active already; open another one to nest")
+        self._refuse_spent("entered again")
+        if self._list is None:
+            self._join()
+        self.entered = self._ever_entered = True
+        stack.enter(self)
+        self._wengert.refresh()
+        return self
+
+    def _join(self) -> None:
+        """Share the list of the tape directly outside, so that each can record the sweep of the other."""
+        outside = stack.active()
+        if outside and isinstance(outside[-1], GradientTape):
+            self._list = outside[-1]._wengert
+            self._list.members.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.entered = False
+        stack.leave(self)
+        self._wengert.refresh()
+
+    def __del__(self) -> None:
+        wengert = getattr(self, "_list", None)
+        if wengert is not None:
+            self._detach(wengert)
+
+    def _detach(self, wengert: WengertList) -> None:
+        """Leave a list for good."""
+        wengert.members.discard(self)
+        if wengert.members:
+            wengert.forget(self.token)
+        wengert.refresh()
+
+    def _refuse_spent(self, what: str) -> None:
+        if self._spent:
+            raise TapeStateError(
+                f"this tape cannot be {what}: it has answered its one call and holds nothing any more. Use "
+                "GradientTape(persistent=True) for several calls, or a new tape"
+            )
+
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """Pause recording for a block; pauses nest.
+
+        Raises
+        ------
+        TapeStateError
+            If the tape is not active, or spent.
+        """
+        self._refuse_spent("paused")
+        if not self.entered:
+            raise TapeStateError("stop_recording outside the tape's block: nothing is being recorded")
+        self._paused += 1
+        self._wengert.refresh()
+        try:
+            yield
+        finally:
+            self._paused -= 1
+            self._wengert.refresh()
+
+    def reset(self) -> None:
+        """Forget all operations and watches, and go on recording.
+
+        Raises
+        ------
+        TapeStateError
+            If the tape is not active, or spent.
+        """
+        self._refuse_spent("reset")
+        if not self.entered:
+            raise TapeStateError("reset outside the tape's block; use a new tape")
+        self._detach(self._wengert)
+        self._variables.clear()
+        self._list = WengertList()
+        self._list.members.add(self)
+        self._list.refresh()
+
+    __copy__ = __deepcopy__ = __reduce_ex__ = no_copy
+
+    # ---- watching
+
+    def watch(self, tree: Any) -> Any:
+        """Follow values, and return their traced twins, to compute with.
+
+        Parameters
+        ----------
+        tree : pytree of array, traced value or Variable
+            Real or complex floating point, any shape. A Python number becomes an array scalar.
+
+        Returns
+        -------
+        pytree
+            The same structure with traced values; a `Variable` is watched in place and stands for itself.
+
+        Raises
+        ------
+        NotDifferentiableError
+            If a leaf is no floating-point array; then nothing has been watched.
+        TapeStateError
+            If the tape is spent.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tapeflow import GradientTape
+        >>> with GradientTape() as tape:
+        ...     p = tape.watch({"a": np.float64(2.0), "b": np.float64(3.0)})
+        ...     y = p["a"] * p["b"]
+        >>> tape.gradient(y, p)
+        {'a': np.float64(3.0), 'b': np.float64(2.0)}
+        """
+        self._refuse_spent("given more to watch")
+        leaves, spec, paths = pytree.flatten_with_paths(tree, "x")
+        values = [
+            leaf if isinstance(leaf, Variable) else differentiable(leaf, p)
+            for leaf, p in zip(leaves, paths, strict=True)
+        ]
+        return pytree.unflatten(spec, [self._watch(v) for v in values])
+
+    def _watch(self, value: Any) -> Any:
+        wengert = self._wengert
+        if isinstance(value, Variable):
+            differentiable(value._value, value.name or "variable")
+            self._variable_entry(value)
+            return value
+        value = _still_traced(value)
+        if not isinstance(value, Tracer) or value._level < wengert.level:
+            return wengert.leaf(value, frozenset((self.token,)))
+        if value._level > wengert.level:
+            return _with_value(value, self._watch(value._value))
+        assert isinstance(value, Recorded)
+        if not value._entry[1]:
+            return wengert.leaf(value._value, frozenset((self.token,)))
+        trackers = wengert.intern(value._entry[1] | {self.token})
+        entry = (wengert.tick(), trackers, identity_edge, value._entry, None)
+        wengert.append(entry)
+        return handle(value._value, wengert, entry)
+
+    def watched_variables(self) -> tuple[Variable, ...]:
+        """Return the variables watched so far, in the order in which that began."""
+        return tuple(variable for variable, _ in self._variables.values())
+
+    def read(self, variable: Variable, value: Any) -> Any:
+        """Return the value of a variable as this tape sees it; called by `Variable.read`."""
+        wanted = variable.trainable and self.watch_accessed_variables and variable._value.dtype.kind in "fc"
+        if not wanted and id(variable) not in self._variables:
+            return value
+        wengert = self._wengert
+        if not self.recording:
+            return value if isinstance(value, Recorded) else handle(value, wengert, CONSTANT)
+        leaf = self._variable_entry(variable)
+        if isinstance(value, Recorded) and value._list is wengert:
+            trackers = wengert.intern(value._entry[1] | leaf[1])
+            entry: Entry = (wengert.tick(), trackers, identity_edge, value._entry, None, identity_edge, leaf, None)
+            value = value._value
+        else:
+            entry = (wengert.tick(), leaf[1], identity_edge, leaf, None)
+            wengert.nested = wengert.nested or isinstance(value, Tracer)
+        wengert.append(entry)
+        return handle(value, wengert, entry)
+
+    def _variable_entry(self, variable: Variable) -> Entry:
+        found = self._variables.get(id(variable))
+        if found is None:
+            leaf = self._wengert.leaf(None, frozenset((self.token,)))
+            found = self._variables[id(variable)] = (variable, leaf._entry)
+        return found[1]
+
+    # ---- answers
+
+    def gradient(
+        self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none"
+    ) -> Any:
+        """Differentiate the sum of all elements of the targets with respect to the sources.
+
+        Parameters
+        ----------
+        target : pytree of traced values
+            Results of the block; their weighted sums are added up.
+        sources : pytree of traced values or Variables
+            Watched values or anything computed from them.
+        output_gradients : pytree, optional
+            Weights, of the structure and shapes of `target`; ones for ``None``. Needed for complex targets.
+        unconnected_gradients : {"none", "zero"}
+            What stands for a source on which no target depends.
+
+        Returns
+        -------
+        pytree
+            Structure of `sources`; each leaf has the shape and dtype of its source, and memory of its own. For a
+            complex source it is the direction of steepest ascent, the gradient under the real inner product.
+
+        Raises
+        ------
+        TapeStateError
+            If the tape is spent or was never entered.
+        TargetError
+            If a target or source is no traced value.
+        SeedError
+            If `output_gradients` do not fit the targets.
+        """
+        zero = check_unconnected(unconnected_gradients)
+        self._require_answer("gradient")
+        targets, seeds = self._targets(target, output_gradients)
+        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
+        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
+        with self._answering():
+            pulled = self._pull(targets, seeds, nodes, release=not self.persistent)
+        return pytree.unflatten(spec, self._finish(pulled, leaves, zero))
+
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+        """Differentiate every element of the targets with respect to every element of the sources.
+
+        Parameters
+        ----------
+        target : pytree of traced values
+            Real results of the block, of any shapes.
+        sources : pytree of traced values or Variables
+            As for `gradient`.
+        unconnected_gradients : {"none", "zero"}
+            What stands for a source on which a target does not depend.
+
+        Returns
+        -------
+        pytree
+            Structure of `target`, with in place of each leaf the structure of `sources`, whose leaves have the shape
+            ``target.shape + source.shape`` and the source's dtype.
+
+        Raises
+        ------
+        TapeStateError, TargetError
+            As for `gradient`.
+        SeedTypeError
+            If a target is complex.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tapeflow import GradientTape
+        >>> with GradientTape() as tape:
+        ...     x = tape.watch(np.array([1.0, 2.0]))
+        ...     y = x**2
+        >>> tape.jacobian(y, x)
+        array([[2., 0.],
+               [0., 4.]])
+        """
+        zero = check_unconnected(unconnected_gradients)
+        self._require_answer("jacobian")
+        targets, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
+        targets = [self._target(y, p) for y, p in zip(targets, target_paths, strict=True)]
+        for y, p in zip(targets, target_paths, strict=True):
+            if y.dtype.kind == "c":
+                raise SeedTypeError(f"jacobian: {p} is complex; differentiate its real and imaginary parts instead")
+        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
+        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
+        with self._answering():
+            blocks = [pytree.unflatten(spec, self._rows(y, leaves, nodes, zero)) for y in targets]
+        return pytree.unflatten(target_spec, blocks)
+
+    def _rows(self, target: Any, leaves: list[Any], nodes: list[Entry], zero: bool) -> list[Any]:
+        """The Jacobians of one target, a sweep for each of its elements."""
+        columns: list[list[Any]] = [[] for _ in leaves]
+        size = int(np.prod(target.shape))
+        for k in range(size):
+            seed = np.zeros(size, target.dtype)
+            seed[k] = 1
+            seed = (backend_for(plain(target)) or NUMPY).asarray(seed.reshape(target.shape))
+            pulled = self._pull([target], [seed], nodes, release=False)
+            for column, row in zip(columns, self._finish(pulled, leaves, zero=False), strict=True):
+                column.append(row)
+        return [_stack_rows(c, target, x, zero) for c, x in zip(columns, leaves, strict=True)]
+
+    def _require_answer(self, what: str) -> None:
+        if not self._ever_entered:
+            raise TapeStateError(f"{what}: this tape was never entered (with GradientTape() as tape: ...)")
+        self._refuse_spent(f"asked for a {what}")
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """A plain tape stops recording, and is spent once the answer is there; after a failure it is as it was."""
+        if self.persistent:
+            yield
+            return
+        wengert = self._wengert
+        self._paused += 1
+        wengert.refresh()
+        try:
+            yield
+        except BaseException:
+            self._paused -= 1
+            wengert.refresh()
+            raise
+        self._paused -= 1
+        self._spent = True
+        stack.leave(self)
+        self._detach(wengert)
+
+    def _targets(self, target: Any, output_gradients: Any) -> tuple[list[Any], list[Any]]:
+        leaves, spec, paths = pytree.flatten_with_paths(target, "target")
+        leaves = [self._target(y, p) for y, p in zip(leaves, paths, strict=True)]
+        if output_gradients is None:
+            seeds = [None] * len(leaves)
+        else:
+            seeds, seed_spec = pytree.flatten(output_gradients)
+            if seed_spec != spec and len(seeds) != len(leaves):
+                raise SeedError(f"{len(leaves)} target(s), but {len(seeds)} output_gradients")
+            if seed_spec != spec:
+                raise SeedError(f"output_gradients have the structure {seed_spec}, target has {spec}")
+        return leaves, [_seed(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
+
+    def _target(self, value: Any, path: str) -> Any:
+        if isinstance(value, Variable):
+            return handle(value._value, self._wengert, self._variable_entry(value))
+        if not isinstance(value, Tracer):
+            raise TargetError(
+                f"{path} is a plain {type(value).__name__}, which no tape knows: it was not computed from watched values "
+                "(x = tape.watch(x) returns what to compute with), or it was computed outside the block, or the path was "
+                "cut, by a comparison or x.numpy()"
+            )
+        if value.dtype.kind not in "fc":
+            raise TargetError(f"{path} has dtype {value.dtype}, which has no derivative")
+        return value
+
+    def _source(self, value: Any, path: str) -> Entry:
+        """The entry of a source, `CONSTANT` if this tape does not follow it."""
+        if isinstance(value, Variable):
+            found = self._variables.get(id(value))
+            return CONSTANT if found is None else found[1]
+        if not isinstance(value, Tracer):
+            raise TargetError(
+                f"{path} is a plain {type(value).__name__}, which the tape never watched; watch it first and compute with "
+                "what that returns: x = tape.watch(x)"
+            )
+        level = self._wengert.level
+        while isinstance(value, Tracer) and value._level > level:
+            value = value._value
+        mine = isinstance(value, Recorded) and value._list is self._wengert and self.token in value._entry[1]
+        return value._entry if mine else CONSTANT
+
+    # ---- from questions to sweeps
+
+    def _pull(self, targets: list[Any], seeds: list[Any], nodes: list[Entry], *, release: bool) -> list[Any]:
+        """Adjoints of source entries, ``None`` for zero; targets may be values of levels further in."""
+        level = self._wengert.level
+        inner = max((y for y in targets if y._level > level), key=lambda y: y._level, default=None)
+        if inner is None:
+            return self._sweep(targets, seeds, nodes, release)
+        if isinstance(inner, Dual):
+            return self._pull_dual(inner, targets, seeds, nodes)
+        if inner._live:
+            raise TapeStateError(
+                "this tape is asked for a gradient inside the block of another one that it does not share its "
+                "recording with, and which would miss it; ask after that block, or nest the tapes directly"
+            )
+        outer = [y._value if y is inner else y for y in targets]
+        return [g if g is None else inner._lift(g) for g in self._pull(outer, seeds, nodes, release=release)]
+
+    def _pull_dual(self, inner: Dual, targets: list[Any], seeds: list[Any], nodes: list[Entry]) -> list[Any]:
+        """Pull dual targets back component by component: differentiation commutes with taking the tangent."""
+        accumulator = inner._accumulator
+        split = [_split(y, accumulator) for y in targets]
+        seed_split = [_split(s, accumulator) for s in seeds]
+        primal = self._pull([y for y, _ in split], [s for s, _ in seed_split], nodes, release=False)
+        rest = [(dy, s) for (_, dy), (s, _) in zip(split, seed_split, strict=True) if dy is not None]
+        rest = [(dy, s) for dy, s in rest if isinstance(dy, Tracer)]
+        rest += [(y, ds) for (y, _), (_, ds) in zip(split, seed_split, strict=True) if ds is not None]
+        tangent: list[Any] = [None] * len(nodes)
+        if rest:
+            tangent = self._pull([y for y, _ in rest], [s for _, s in rest], nodes, release=False)
+        return [_joined(p, t, accumulator) for p, t in zip(primal, tangent, strict=True)]
+
+    def _sweep(self, targets: list[Any], seeds: list[Any], nodes: list[Entry], release: bool) -> list[Any]:
+        wengert = self._wengert
+        xp = (next((backend_for(plain(y)) for y in targets), None) or NUMPY).xp
+        adjoints: dict[int, Any] = {}
+        for y, seed in zip(targets, seeds, strict=True):
+            if isinstance(y, Recorded) and y._list is wengert and self.token in y._entry[1]:
+                k = y._entry[0]
+                g = xp.ones(y.shape, y.dtype) if seed is None else _conjugate(seed)
+                adjoints[k] = adjoints[k] + g if k in adjoints else g
+        sources = {n[0]: n for n in nodes if n is not CONSTANT}
+        if not adjoints or not sources:
+            return [None] * len(nodes)
+        given = {id(g) for g in adjoints.values()}
+        with wengert.lock:
+            if self._takes_all(wengert, sources):
+                sweep_all(wengert, adjoints, xp, release=release and _errors_are_quiet())
+            else:
+                sweep(wengert, adjoints, set(sources), self.token, xp)
+        return _own([adjoints.get(n[0]) for n in nodes], given)
+
+    def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
+        """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
+        return (
+            wengert.live is None
+            and not wengert.nested
+            and wengert.leaves == len(sources)
+            and all(len(n) == 2 for n in sources.values())
+            and len(wengert.members) == 1
+        )
+
+    def _finish(self, pulled: list[Any], leaves: list[Any], zero: bool) -> list[Any]:
+        return [self._finished(g, x, zero) for g, x in zip(pulled, leaves, strict=True)]
+
+    def _finished(self, g: Any, source: Any, zero: bool) -> Any:
+        if g is None and zero:
+            g = (backend_for(plain(source)) or NUMPY).xp.zeros(source.shape, source.dtype)[()]
+        if g is None:
+            return None
+        if g.dtype.kind == "c":
+            g = _conjugate(g)
+        return self._lifted(g, source)
+
+    def _lifted(self, g: Any, source: Any) -> Any:
+        """Give a plain result the outer levels of its source, so that an outer tape knows it for unconnected."""
+        if isinstance(g, Tracer) or isinstance(source, Variable):
+            return g
+        while isinstance(source, Tracer) and source._level > self._wengert.level:
+            source = source._value
+        if isinstance(source, Recorded) and (source._entry[1] - {self.token}):
+            return source._lift(g)
+        outer = getattr(source, "_value", None)
+        return outer._lift(g) if isinstance(outer, Tracer) else g
+
+
+def _seed(seed: Any, target: Any, path: str) -> Any:
+    if seed is None and target.dtype.kind == "c":
+        raise SeedTypeError(f"{path} is complex, so its gradient needs output_gradients (or take np.real or np.abs first)")
+    return fit_seed(seed, target, path.replace("target", "output_gradients", 1))
+
+
+def _conjugate(g: Any) -> Any:
+    return np.conjugate(g) if g.dtype.kind == "c" else g
+
+
+def _errors_are_quiet() -> bool:
+    """Whether rules cannot raise floating-point errors; if they can, a failed sweep must leave the list whole."""
+    return not {"raise", "call"} & set(np.geterr().values())
+
+
+def _own(results: list[Any], seeds: set[int]) -> list[Any]:
+    """Copy what shares memory with another result or with a seed (rules never hand out what was recorded)."""
+    seen = set(seeds)
+    out = []
+    for g in results:
+        if isinstance(g, np.ndarray):
+            if id(g) in seen or g.base is not None or not g.flags.writeable:
+                g = np.array(g)
+            seen.add(id(g))
+            g = g if g.shape else g[()]
+        elif g is not None and not isinstance(g, Traced) and hasattr(g, "copy"):
+            g = g.copy()
+        out.append(g)
+    return out
+
+
+def _still_traced(value: Any) -> Any:
+    """Strip levels that are over: their handles behave as their values."""
+    while isinstance(value, Recorded) and not value._list.members:
+        value = value._value
+    return value
+
+
+def _with_value(value: Any, inner: Any) -> Any:
+    """A copy of a traced value that holds another value of the outer level."""
+    if isinstance(value, Dual):
+        return dual(inner, value._tangent, value._accumulator)
+    wengert = value._list
+    wengert.nested = True
+    entry = (wengert.tick(), value._entry[1], identity_edge, value._entry, None)
+    wengert.append(entry)
+    return handle(inner, wengert, entry)
+
+
+def _split(value: Any, accumulator: Any) -> tuple[Any, Any]:
+    if isinstance(value, Dual) and value._accumulator is accumulator:
+        return value._value, value._tangent
+    return value, None
+
+
+def _joined(primal: Any, tangent: Any, accumulator: Any) -> Any:
+    if primal is None and tangent is None:
+        return None
+    if primal is None:
+        primal = np.zeros(tangent.shape, tangent.dtype)
+    return dual(primal, tangent, accumulator)
+
+
+def _stack_rows(rows: list[Any], target: Any, source: Any, zero: bool) -> Any:
+    shape = (*target.shape, *source.shape)
+    if all(r is None for r in rows) and (rows or target.size):
+        return np.zeros(shape, source.dtype) if zero else None
+    if not rows:
+        return np.zeros(shape, source.dtype)
+    rows = [np.zeros(source.shape, source.dtype) if r is None else r for r in rows]
+    return np.reshape(np.stack(rows), shape)

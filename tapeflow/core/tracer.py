@@ -1,0 +1,401 @@
+"""What every traced value can do: NumPy's operators, methods, attributes and protocols.
+
+Everything here goes through NumPy's own functions, so it works at every level; the recording and forward classes put
+faster operators over these where it pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tapeflow.backends import backend_for
+from tapeflow.core.primitive import FUNCTIONS, Traced
+from tapeflow.errors import InPlaceError, MissingRuleError, TracedConversionError
+
+__all__ = ["BINARY_OPERATORS", "UNARY_OPERATORS", "Tracer", "is_operand", "missing", "plain"]
+
+BINARY_OPERATORS: dict[Any, str] = {
+    np.add: "add",
+    np.subtract: "sub",
+    np.multiply: "mul",
+    np.true_divide: "truediv",
+    np.floor_divide: "floordiv",
+    np.remainder: "mod",
+    np.power: "pow",
+    np.matmul: "matmul",
+}
+UNARY_OPERATORS: dict[Any, str] = {np.negative: "neg", np.positive: "pos", np.absolute: "abs"}
+COMPARISONS: dict[Any, str] = {
+    np.less: "lt",
+    np.less_equal: "le",
+    np.equal: "eq",
+    np.not_equal: "ne",
+    np.greater_equal: "ge",
+    np.greater: "gt",
+}
+# Methods that are NumPy's function of the same name with the array first.
+METHODS = (
+    "all any argmax argmin argsort clip compress conj conjugate cumprod cumsum diagonal dot max mean min nonzero prod "
+    "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+).split()
+IN_PLACE_METHODS = "fill itemset partition put resize setfield setflags sort".split()
+KEEP_OUT = (
+    "the value is being recorded, and its derivative would be lost. Stay with NumPy functions (np.sin instead of "
+    "math.sin, np.stack instead of np.array); for a constant use tapeflow.stop_gradient(x).numpy()"
+)
+
+
+def plain(value: Any) -> Any:
+    """The plain array behind any number of levels."""
+    while isinstance(value, Tracer):
+        value = value._value
+    return value
+
+
+class Tracer(Traced):
+    """Base of all traced values."""
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    _value: Any  # what the handle holds: a plain array or a traced value of an outer level
+
+    # ---- what a level provides
+
+    @property
+    def _live(self) -> bool:
+        """Whether something would be lost if the value left its level now."""
+        raise NotImplementedError
+
+    def _lift(self, value: Any) -> Any:
+        """Make a constant of this level out of a value of an outer one."""
+        raise NotImplementedError
+
+    def _unknown(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call a function that has no rule."""
+        raise NotImplementedError
+
+    def _state(self) -> str:
+        raise NotImplementedError
+
+    # ---- NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Evaluate a NumPy ufunc, or one of its methods, on traced values."""
+        if kwargs.get("out") is not None:
+            refuse_out(f"np.{ufunc.__name__}")
+        kwargs.pop("out", None)
+        if not all(map(is_operand, inputs)):
+            return NotImplemented  # the other kind of array gets its chance
+        if method == "__call__":
+            ours = FUNCTIONS.get(ufunc)
+            if ours is not None:
+                return ours(*inputs, **kwargs)
+            return self._unknown(ufunc, inputs, kwargs)
+        if method == "at":
+            raise InPlaceError(
+                f"np.{ufunc.__name__}.at writes into an array in place, which a tape cannot follow; use an expression "
+                "that makes a new array, such as np.where"
+            )
+        ours = FUNCTIONS.get(getattr(ufunc, method))
+        ours = ours or UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))
+        if ours is None:
+            return self._unknown(getattr(ufunc, method), inputs, kwargs)
+        return ours(ufunc, *inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Evaluate a NumPy function on traced values."""
+        del types
+        if kwargs.get("out") is not None:
+            refuse_out(f"np.{function.__name__}")
+        ours = FUNCTIONS.get(function)
+        if ours is not None:
+            return ours(*args, **kwargs)
+        return self._unknown(function, args, kwargs)
+
+    # No __array__ while a value is live would be wanted; Python has no such thing, so it raises.
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return the plain array of a value that no tape follows any more."""
+        self._guard("np.asarray(x), or a function that converts its argument,")
+        del copy  # always a copy: the buffer may be one that a tape keeps
+        return np.array(plain(self), dtype=dtype)
+
+    # ---- leaving the tape
+
+    def _guard(self, what: str) -> None:
+        if self._live:
+            raise TracedConversionError(f"{what} was called on a traced value of shape {self.shape}: {KEEP_OUT}")
+        held = self._value
+        if isinstance(held, Tracer):
+            held._guard(what)
+
+    def __float__(self) -> float:
+        self._guard("float(x) (or a function of the math module)")
+        return float(plain(self))
+
+    def __int__(self) -> int:
+        self._guard("int(x)")
+        return int(plain(self))
+
+    def __complex__(self) -> complex:
+        self._guard("complex(x)")
+        return complex(plain(self))
+
+    def __index__(self) -> int:
+        self._guard("operator.index(x)")
+        return plain(self).__index__()
+
+    def item(self, *args: Any) -> Any:
+        """Return an element as a Python scalar, once no tape follows the value."""
+        self._guard("x.item()")
+        return plain(self).item(*args)
+
+    def tolist(self) -> Any:
+        """Return the elements as nested lists, once no tape follows the value."""
+        self._guard("x.tolist()")
+        return plain(self).tolist()
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the plain values on the host; a constant as far as any tape is concerned."""
+        value = plain(self)
+        backend = backend_for(value)
+        return np.array(value) if backend is None else backend.to_host(value)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TracedConversionError(
+            f"a traced value of shape {self.shape} cannot be pickled: it lives with its tape. Pickle x.numpy() instead"
+        )
+
+    def __copy__(self) -> NoReturn:
+        raise TracedConversionError(
+            f"copy.copy of a traced value of shape {self.shape}: use x.copy() for a value that stays on the tape, or "
+            "x.numpy() for a plain array"
+        )
+
+    def __deepcopy__(self, memo: Any) -> NoReturn:
+        del memo
+        raise TracedConversionError(
+            f"copy.deepcopy of a traced value of shape {self.shape}: use x.copy() for a value that stays on the tape, "
+            "or x.numpy() for a plain array"
+        )
+
+    # ---- plain answers, so that Python's control flow works
+
+    def __bool__(self) -> bool:
+        return bool(plain(self))
+
+    def __len__(self) -> int:
+        return len(plain(self))
+
+    def __contains__(self, item: Any) -> bool:
+        return plain(item) in plain(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(plain(self), spec) if spec else str(self)
+
+    def __str__(self) -> str:
+        return str(plain(self))
+
+    def __repr__(self) -> str:
+        body = np.array2string(np.asarray(plain(self)), prefix=f"{type(self).__name__}(", threshold=20)
+        return f"{type(self).__name__}({body}, dtype={self.dtype}, level={self._level}, {self._state()})"
+
+    # ---- attributes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self._value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the elements."""
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._value.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._value.size  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._value.dtype.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Any:
+        """The array with its axes reversed."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The array with its last two axes exchanged."""
+        if self.ndim < 2:
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Any:
+        """Real part."""
+        return np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """Imaginary part."""
+        return np.imag(self)
+
+    @property
+    def flat(self) -> Iterator[Any]:
+        """Iterator over the elements in C order."""
+        return iter(np.ravel(self))
+
+    # ---- methods whose signature differs from the function's
+
+    def astype(self, dtype: Any, **kwargs: Any) -> Any:
+        """Convert to another dtype; towards integers the derivative ends."""
+        return FUNCTIONS[np.ndarray.astype](self, dtype, **kwargs)
+
+    def copy(self, order: str = "C") -> Any:
+        """Return a new traced value that is equal to this one."""
+        return np.copy(self, order=order)  # type: ignore[call-overload]
+
+    __pos__: Any
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """Give the elements another shape."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
+
+    def transpose(self, *axes: Any) -> Any:
+        """Permute the axes."""
+        if not axes or axes == (None,):
+            return np.transpose(self)
+        return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+    def flatten(self, order: str = "C") -> Any:
+        """Return the elements as one axis."""
+        return np.ravel(self, order=order)  # type: ignore[call-overload]
+
+    def __getitem__(self, index: Any) -> Any:
+        return FUNCTIONS[np.ndarray.__getitem__](self, index)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    # ---- writes
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise InPlaceError(
+            "x[index] = value on a traced value: it would change what the tape recorded. Make a new array instead, "
+            "with np.where, np.concatenate or np.stack"
+        )
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+
+def refuse_out(name: str) -> NoReturn:
+    """Raise for ``out=`` and for ``buffer += x`` on a plain buffer."""
+    raise InPlaceError(
+        f"{name} was asked to write a traced value into an existing array (out=, or an operator such as += on a plain "
+        "array), where the derivative would be lost. Bind the result to a name instead: y = y + x"
+    )
+
+
+# What `ufunc.reduce` and the like do for traced arguments: (ufunc or None for any, method) -> function(ufunc, ...).
+UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {}
+
+
+def missing(function: Any) -> MissingRuleError:
+    """Build the error for a function without a derivative rule."""
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
+    module = getattr(function, "__module__", None) or "numpy"
+    return MissingRuleError(
+        f"{module}.{name} has no derivative rule. Write it with functions that have one (tapeflow.functions() lists "
+        "them), or declare a primitive for it as in tapeflow/ops"
+    )
+
+
+def _install() -> None:
+    """Give Tracer its operators and simple methods, each a call of NumPy's function."""
+
+    def binary(ufunc: Any, swapped: bool) -> Callable[[Any, Any], Any]:
+        def operator(self: Any, other: Any) -> Any:
+            if not is_operand(other):
+                return NotImplemented
+            return ufunc(other, self) if swapped else ufunc(self, other)
+
+        return operator
+
+    def in_place(ufunc: Any, name: str) -> Callable[[Any, Any], Any]:
+        def operator(self: Any, other: Any) -> Any:
+            return _rebound(self, other, ufunc, name)
+
+        return operator
+
+    for ufunc, name in (BINARY_OPERATORS | COMPARISONS).items():
+        setattr(Tracer, f"__{name}__", binary(ufunc, swapped=False))
+    for ufunc, name in BINARY_OPERATORS.items():
+        setattr(Tracer, f"__r{name}__", binary(ufunc, swapped=True))
+        setattr(Tracer, f"__i{name}__", in_place(ufunc, name))
+    for ufunc, name in UNARY_OPERATORS.items():
+        setattr(Tracer, f"__{name}__", lambda self, _f=ufunc: _f(self))
+    for name in METHODS:
+        setattr(Tracer, name, _method(getattr(np, name)))
+    for name in IN_PLACE_METHODS:
+        setattr(Tracer, name, _refused(name))
+    Tracer.__hash__ = None  # type: ignore[assignment]  # as arrays: == compares elements
+
+
+def is_operand(other: Any) -> bool:
+    """Whether an operand is of a kind that we compute with; others get their chance by NotImplemented."""
+    return isinstance(other, (Traced, int, float, complex, list, tuple)) or backend_for(other) is not None
+
+
+def _rebound(self: Any, other: Any, ufunc: Any, name: str) -> Any:
+    """``x += y`` for scalars, which NumPy rebinds as well; an array would have to change under all its views."""
+    if self.shape == ():
+        return ufunc(self, other)
+    raise InPlaceError(
+        f"an in-place operator (__i{name}__, such as x += y) on a traced array of shape {self.shape} would have to "
+        "change every view and alias of it. Bind a new array to the name instead: x = x + y"
+    )
+
+
+def _method(function: Any) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"Call ``np.{function.__name__}`` with this array as the first argument."
+    return method
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise InPlaceError(
+            f"x.{name}() changes an array in place, which would change what the tape recorded. Use a function that "
+            f"makes a new array (np.sort, np.where, np.full_like, ...)"
+        )
+
+    return method
+
+
+_install()

@@ -1,0 +1,328 @@
+"""The Wengert list, its entries, and the values recorded on it.
+
+An entry is a flat tuple, written once and never changed::
+
+    (number, trackers)                                              a leaf: a watched value
+    (number, trackers, edge, parent, residual, edge, parent, ...)   an operation: three fields for each tracked operand
+
+``number`` names the entry's adjoint during a sweep. ``trackers`` is the set of tapes whose watched values it depends on.
+``parent`` is the operand's entry, so what nothing refers to any more frees itself. ``edge(xp, g, residual)`` gives the
+operand's share of the adjoint ``g``; an edge of ``None`` marks an operand into which the sweep deposits only a part
+(see :mod:`tapeflow.core.reverse`). An entry never refers to a handle.
+
+Tapes that nest directly share one list: an operation is recorded once however many tapes follow it, and the backward
+sweep of one is recorded by the others. Recording order is topological order, so nothing is ever sorted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapeflow.backends import backend_for
+from tapeflow.core.checks import unknown_arguments
+from tapeflow.core.primitive import Primitive, Rule, next_level
+from tapeflow.core.reverse import general_edge, scatter_part, select
+from tapeflow.core.tracer import Tracer, missing
+
+if TYPE_CHECKING:
+    from tapeflow.core.tape import GradientTape
+
+__all__ = ["CONSTANT", "RECORDERS", "Entry", "Recorded", "WengertList", "keep", "record"]
+
+Entry = tuple[Any, ...]
+NOBODY: frozenset[int] = frozenset()
+CONSTANT: Entry = (0, NOBODY)
+
+# Fast ways to record ufuncs, entered by core/rules.py.
+RECORDERS: dict[Any, Callable[..., Any]] = {}
+
+# Compaction looks at every entry, so the list must at least double between two of them; but it starts early, because
+# the entries that it frees may hold large arrays.
+FIRST_COMPACTION = 32
+
+
+class WengertList:
+    """Entries in order of recording, and the tapes that record on it.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        The operations and leaves, oldest first.
+    live : frozenset of int or None
+        Tokens of the tapes that are recording; ``None`` if there is none, which sends every operation to the slow path.
+    entered : bool
+        Whether a tape of this list is inside its block, recording or paused.
+    nested : bool
+        Whether some value is itself traced, so that adjoints may be.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "append",
+        "entered",
+        "entries",
+        "leaves",
+        "level",
+        "limit",
+        "live",
+        "lock",
+        "members",
+        "nested",
+        "sets",
+        "tick",
+        "variables",
+    )
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.append = self.entries.append
+        self.tick = itertools.count(1).__next__
+        self.level = next_level()
+        self.limit = FIRST_COMPACTION
+        self.live: frozenset[int] | None = None
+        self.entered = False
+        self.nested = False
+        self.leaves = 0
+        self.lock = threading.RLock()
+        self.members: weakref.WeakSet[GradientTape] = weakref.WeakSet()
+        self.sets: dict[frozenset[int], frozenset[int]] = {}
+        self.variables: dict[tuple[int, int], tuple[Any, Entry]] = {}
+
+    def refresh(self) -> None:
+        """Find out again who records, after a tape has entered, left, paused or gone on."""
+        members = list(self.members)
+        live = frozenset(t.token for t in members if t.recording)
+        self.entered = any(t.entered for t in members)
+        self.live = self.intern(live) if live else None
+        if not members:
+            self.entries.clear()
+            self.variables.clear()
+
+    def intern(self, tokens: frozenset[int]) -> frozenset[int]:
+        """Return the one object that stands for this set of tapes, so that the fast path can compare by identity."""
+        return self.sets.setdefault(tokens, tokens)
+
+    def forget(self, token: int) -> None:
+        """Drop what only this tape followed."""
+        with self.lock:
+            self.sets = {s: s for s in self.sets if token not in s}
+            self.entries[:] = [e for e in self.entries if e[1] - {token}]
+
+    def leaf(self, value: Any, tokens: frozenset[int]) -> Recorded:
+        """Watch a value: a new leaf, and the handle that stands for it."""
+        entry = (self.tick(), self.intern(tokens))
+        self.append(entry)
+        self.leaves += 1
+        self.nested = self.nested or isinstance(value, Tracer)
+        return handle(value, self, entry)
+
+    def wrap(self, value: Any, entry: Entry) -> Recorded:
+        """Make a handle for a value that has an entry already."""
+        return handle(value, self, entry)
+
+    def compact(self) -> None:
+        """Drop, newest first, the entries that nothing but the list refers to."""
+        with self.lock:
+            entries = self.entries
+            length = len(entries)  # other threads may append meanwhile
+            kept: list[Entry] = []
+            for i in range(length - 1, -1, -1):
+                entry: Any = entries[i]
+                if getrefcount(entry) > 3:  # the list, this name, the call's argument
+                    kept.append(entry)
+                else:
+                    entries[i] = entry = None  # type: ignore[call-overload]  # freed here, which may free its parents next
+            kept.reverse()
+            entries[:length] = kept
+            self.limit = self.tick() + max(FIRST_COMPACTION, len(kept))
+
+
+class Recorded(Tracer):
+    """A value on a Wengert list. What it holds is a plain array, or a traced value of an outer level."""
+
+    __slots__ = ("__weakref__", "_entry", "_list", "_value")
+
+    _value: Any
+    _list: WengertList
+    _entry: Entry
+
+    @property
+    def _level(self) -> int:
+        return self._list.level
+
+    @property
+    def _live(self) -> bool:
+        live = self._list.live
+        return live is not None and not live.isdisjoint(self._entry[1])
+
+    def _process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return record(self._list, primitive, args, params)
+
+    def _lift(self, value: Any) -> Any:
+        return handle(value, self._list, CONSTANT)
+
+    def _unknown(self, function: Any, args: Any, kwargs: Any) -> Any:
+        return record_unknown(self._list, function, args, kwargs)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Record a ufunc."""
+        if not kwargs and method == "__call__":
+            fast = RECORDERS.get(ufunc)
+            if fast is not None:
+                return fast(*inputs)
+        return Tracer.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+
+    def _state(self) -> str:
+        if self._entry is CONSTANT:
+            return "constant"
+        if self._list.live is not None:
+            return "recording" if self._live else "not followed by a recording tape"
+        return "paused" if self._list.entered else "tape closed"
+
+
+_new = object.__new__
+
+
+def handle(value: Any, wengert: WengertList, entry: Entry) -> Recorded:
+    """Make a handle. Three stores on a bare object: an ``__init__`` would cost half as much again as all of recording."""
+    new: Recorded = _new(Recorded)
+    new._value = value
+    new._list = wengert
+    new._entry = entry
+    return new
+
+
+def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Evaluate a primitive one level further out, and enter it into the list if a recording tape follows an operand."""
+    values: list[Any] = []
+    parents: list[Entry | None] = []
+    tokens = NOBODY
+    live = wengert.live or NOBODY
+    for a in args:
+        if type(a) is Recorded and a._list is wengert:
+            values.append(a._value)
+            followed = a._entry[1] & live
+            parents.append(a._entry if followed else None)
+            tokens |= followed
+        else:
+            values.append(np.asarray(a) if type(a) is list else a)
+            parents.append(None)
+    out = primitive(*values, **params)
+    if not tokens:
+        return constants(wengert, out)
+    if primitive.reason is not None and not primitive.vjps:
+        return out
+    trackers = wengert.intern(tokens)
+    wengert.nested = wengert.nested or any(isinstance(v, Tracer) for v in values)
+    fields: list[Any] = [wengert.tick(), trackers]
+    for i, parent in enumerate(parents):
+        if parent is not None:
+            fields += _edge(primitive, i, values, parents, out, params)
+    return _enter(wengert, tuple(fields), trackers, out)
+
+
+def _edge(
+    primitive: Primitive, i: int, values: list[Any], parents: list[Entry | None], out: Any, params: dict[str, Any]
+) -> tuple[Any, Any, Any]:
+    """The three fields for one tracked operand."""
+    x = values[i]
+    if primitive.deposit is not None:
+        return None, parents[i], (scatter_part, primitive.deposit, params, x.shape, x.dtype)
+    rule = primitive.vjps[0 if primitive.variadic else i]
+    if rule is None:
+        raise TypeError(f"{primitive.name} has no derivative with respect to operand {i}")
+    kept = keep(rule, i, values, out, parents)
+    return general_edge, parents[i], (rule, kept, params, primitive, x.shape, x.dtype, tuple(parents), i)
+
+
+def keep(rule: Rule, i: int, values: Any, out: Any, parents: Any = None) -> list[Any]:
+    """Collect the residuals that a rule asks for.
+
+    Foreign arrays (operands that are not traced) are guarded against later writes if `parents` are given.
+    """
+    kept: list[Any] = []
+    for name in rule.names:
+        stem = name[0]
+        if stem == "y":
+            kept.append(out)
+        elif name == "xs":
+            kept.append(tuple(_guarded(v, p) for v, p in zip(values, parents or values, strict=True)))
+        elif stem == "x":
+            k = int(name[1:] or 0)
+            kept.append(values[k] if parents is None else _guarded(values[k], parents[k]))
+        elif stem == "i":
+            kept.append(i)
+        elif name == "shapes":
+            kept.append(tuple(np.shape(v) for v in values))
+        else:
+            kept.append(np.shape(values[int(name[5:] or 0)]))
+    return kept
+
+
+def _guarded(value: Any, parent: Any) -> Any:
+    if parent is None:
+        backend = backend_for(value)
+        if backend is not None:
+            return backend.guard(value)
+    return value
+
+
+def constants(wengert: WengertList, out: Any) -> Any:
+    """What an operation gives that nobody records: inside a block a handle without a path, outside the value itself."""
+    if not wengert.entered:
+        return out
+    if isinstance(out, tuple):
+        return tuple(constants(wengert, part) for part in out)
+    return handle(out, wengert, CONSTANT) if is_inexact(out) else out
+
+
+def is_inexact(value: Any) -> bool:
+    """Say whether a value has a dtype that can carry a derivative: real or complex floating point."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and dtype.kind in "fc"
+
+
+def record_unknown(wengert: WengertList, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Call a function without a rule; a derivative through it is an error when it is asked for, not before."""
+    found: list[Recorded] = []
+
+    def unwrap(x: Any) -> Any:
+        if not isinstance(x, Recorded) or x._list is not wengert:
+            return x
+        found.append(x)
+        return x._value
+
+    def raise_missing(xp: Any, g: Any) -> Any:
+        raise missing(function)
+
+    out = unknown_arguments(function, args, kwargs, unwrap)
+    primitive = Primitive(function.__name__, lambda *xs: out, (), (Rule(raise_missing, ()),), variadic=True)
+    return record(wengert, primitive, tuple(found), {})
+
+
+def _enter(wengert: WengertList, entry: Entry, trackers: frozenset[int], out: Any) -> Any:
+    """Append an entry and wrap the output; several outputs get an entry each that selects from the operation's."""
+    if not isinstance(out, tuple):
+        if not is_inexact(out):
+            return out
+        wengert.append(entry)
+        if entry[0] >= wengert.limit:
+            wengert.compact()
+        return handle(out, wengert, entry)
+    wengert.append(entry)
+    metas = tuple((np.shape(part), getattr(part, "dtype", None)) for part in out)
+    parts = []
+    for k, part in enumerate(out):
+        if is_inexact(part):
+            selected = (wengert.tick(), trackers, None, entry, (select, k, metas))
+            wengert.append(selected)
+            part = handle(part, wengert, selected)
+        parts.append(part)
+    return tuple(parts)

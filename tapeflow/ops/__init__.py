@@ -1,0 +1,1 @@
+from tapeflow.ops import elementwise

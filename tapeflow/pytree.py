@@ -1,0 +1,80 @@
+"""Pytrees: nested containers of leaves, by way of `optree`.
+
+``None`` is a leaf here, so that a missing array is reported instead of vanishing. Dataclasses are registered when they
+first appear: their fields are children.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import optree
+
+from tapeflow.errors import StructureError
+
+__all__ = ["PyTreeSpec", "flatten", "flatten_with_paths", "map_leaves", "unflatten"]
+
+PyTreeSpec = optree.PyTreeSpec
+NAMESPACE = "tapeflow"
+
+
+def flatten(tree: Any) -> tuple[list[Any], PyTreeSpec]:
+    """Return the leaves of a tree, and what is needed to rebuild it."""
+    leaves, spec = optree.tree_flatten(tree, none_is_leaf=True, namespace=NAMESPACE)
+    if any(_register_dataclass(leaf) for leaf in leaves):
+        return flatten(tree)
+    return leaves, spec
+
+
+def flatten_with_paths(tree: Any, name: str) -> tuple[list[Any], PyTreeSpec, list[str]]:
+    """Return leaves, structure, and for each leaf the expression that reaches it, such as ``params['w'][0]``."""
+    leaves, spec = flatten(tree)
+    return leaves, spec, [accessor.codify(name) for accessor in spec.accessors()]
+
+
+def unflatten(spec: PyTreeSpec, leaves: Iterable[Any]) -> Any:
+    """Rebuild a tree from its structure and new leaves."""
+    return optree.tree_unflatten(spec, leaves)
+
+
+def map_leaves(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply a function to the leaves of a tree, and of others of the same structure.
+
+    Raises
+    ------
+    StructureError
+        If a structure differs from the first.
+    """
+    leaves, spec = flatten(tree)
+    columns = [leaves]
+    for other in rest:
+        more, other_spec = flatten(other)
+        if other_spec != spec:
+            raise StructureError(f"structures differ: {spec} and {other_spec}")
+        columns.append(more)
+    return unflatten(spec, [function(*row) for row in zip(*columns, strict=True)])
+
+
+def _register_dataclass(leaf: Any) -> bool:
+    cls = type(leaf)
+    if not dataclasses.is_dataclass(cls):
+        return False
+    fields = tuple(f.name for f in dataclasses.fields(cls))
+    optree.register_pytree_node(
+        cls,
+        lambda x: (tuple(getattr(x, f) for f in fields), None, fields),
+        lambda _, children: _rebuild(cls, fields, children),
+        namespace=NAMESPACE,
+        path_entry_type=optree.GetAttrEntry,
+    )
+    return True
+
+
+def _rebuild(cls: type, fields: tuple[str, ...], children: Iterable[Any]) -> Any:
+    # Not by the constructor: it may convert or refuse what a transform puts in place of an array.
+    new = object.__new__(cls)
+    for name, value in zip(fields, children, strict=True):
+        object.__setattr__(new, name, value)
+    return new
