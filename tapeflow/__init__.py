@@ -1,4 +1,25 @@
-from tapeflow.core.tape import GradientTape
+"""Derivatives of the NumPy code you already have."""
+
+from tapeflow import backends, errors, ops, pytree
 from tapeflow.core.forward import ForwardAccumulator
+from tapeflow.core.tape import GradientTape
 from tapeflow.core.variable import Variable
-from tapeflow import ops
+from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
+
+__all__ = [
+    "ForwardAccumulator",
+    "GradientTape",
+    "Variable",
+    "backends",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "ops",
+    "pytree",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,1 @@
+"""The engine: it contains no formula of any array function."""

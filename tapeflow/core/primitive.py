@@ -82,11 +82,13 @@ class Primitive:
     deposit : Primitive, optional
         For a primitive that selects a part of its operand: the primitive that scatters parts back. The sweep then adds
         into one buffer instead of making a whole array for each part.
+    linear : bool
+        Whether it is linear in all operands together, so that its JVP is itself on the tangents.
     reason : str, optional
         Why the derivative is zero or missing, for primitives that have none.
     """
 
-    __slots__ = ("batch", "deposit", "evaluate", "jvps", "name", "reason", "variadic", "vjps")
+    __slots__ = ("batch", "deposit", "evaluate", "jvps", "linear", "name", "reason", "variadic", "vjps")
 
     def __init__(
         self,
@@ -98,6 +100,7 @@ class Primitive:
         variadic: bool = False,
         batch: Callable[..., Any] | None = None,
         deposit: Primitive | None = None,
+        linear: bool = False,
         reason: str | None = None,
     ) -> None:
         self.name = name
@@ -107,6 +110,7 @@ class Primitive:
         self.variadic = variadic
         self.batch = batch
         self.deposit = deposit
+        self.linear = linear
         self.reason = reason
 
     def __call__(self, *args: Any, **params: Any) -> Any:

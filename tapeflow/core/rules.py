@@ -125,16 +125,7 @@ def linear(
         Whether the number of operands is open.
     """
     vjp = None if transpose is None else make_rule(transpose, skip=2)
-    primitive = Primitive(name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit)
-    if variadic:
-        # One operand's tangent, with zeros of the right shapes for the others.
-        def push(xp: Any, t: Any, i: int, xs: Any, **params: Any) -> Any:
-            return primitive(*(t if k == i else xp.zeros_like(x) for k, x in enumerate(xs)), **params)
-
-        primitive.jvps = (Rule(push, ("i", "xs")),)
-    else:
-        primitive.jvps = (Rule(lambda xp, t, **params: primitive(t, **params), ()),)
-    return primitive
+    return Primitive(name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit, linear=True)
 
 
 def general(

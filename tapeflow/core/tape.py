@@ -87,6 +87,11 @@ class GradientTape:
         return self._wengert.level
 
     @property
+    def shares_list(self) -> bool:
+        """Whether other tapes, not spent yet, are on the same list."""
+        return any(t is not self for t in self._wengert.members)
+
+    @property
     def _wengert(self) -> WengertList:
         if self._list is None:
             self._list = WengertList()

@@ -1,1 +1,5 @@
-from tapeflow.ops import elementwise
+"""The primitives: one family a file, declarations only. Importing a module registers its functions."""
+
+from tapeflow.ops import elementwise, indexing
+
+__all__ = ["elementwise", "indexing"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "Case", "case", "cplx", "fixed", "real", "spd"]
+__all__ = ["CASES", "PLAIN", "Case", "case", "cplx", "fixed", "real", "spd"]
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
@@ -38,6 +38,13 @@ class Case:
         rng = np.random.default_rng(zlib.crc32(self.label.encode()))
         return tuple(draw(rng) for draw in self.draws)
 
+
+# Functions that give plain values for traced arguments: there is nothing to differentiate.
+PLAIN = {
+    np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal, np.greater,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isfinite, np.isinf, np.isnan, np.signbit,
+}  # fmt: skip
 
 CASES: list[Case] = []
 _counts: dict[str, int] = {}
@@ -74,3 +81,99 @@ def spd(*shape: int) -> Draw:
 def fixed(value: Any) -> Draw:
     """A given array."""
     return lambda rng: np.array(value)
+
+
+# ---- elementwise, one operand
+
+for _f in (
+    np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh, np.exp, np.exp2, np.expm1, np.arctan, np.arcsinh, np.square,
+    np.negative, np.positive,
+):  # fmt: skip
+    case(_f, None, real(2, 3, low=-1.2, high=1.2), note="real")
+    case(_f, None, cplx(2, 3, high=0.9), note="complex")
+for _f in (np.deg2rad, np.radians, np.rad2deg, np.degrees):
+    case(_f, None, real(2, 3))
+for _f in (np.log, np.log2, np.log10, np.log1p, np.sqrt, np.reciprocal):
+    case(_f, None, real(2, 3, low=0.5), note="real")
+    case(_f, None, cplx(2, 3, low=0.5, high=0.9), note="complex")
+case(np.cbrt, None, real(2, 3, low=0.5))
+for _f in (np.arcsin, np.arccos, np.arctanh):
+    case(_f, None, real(2, 3, low=-0.8, high=0.8), note="real")
+    case(_f, None, cplx(2, 3, high=0.8), note="complex")
+case(np.arccosh, None, real(2, 3, low=1.5, high=3.0), note="real")
+case(np.arccosh, None, cplx(2, 3, low=1.5, high=3.0), note="complex")
+for _f in (np.absolute, np.fabs):
+    case(_f, None, real(2, 3, low=0.3), note="positive")
+    case(_f, None, real(2, 3, low=-2.0, high=-0.3), note="negative")
+case(np.absolute, None, cplx(2, 3), note="complex")
+for _f in (np.conjugate, np.real, np.imag):
+    case(_f, None, cplx(2, 3), note="complex")
+    case(_f, None, real(2, 3), note="real")
+case(np.angle, None, cplx(2, 3), note="complex")
+case(np.angle, lambda z: np.angle(z, deg=True), cplx(3), note="degrees")
+case(np.angle, None, real(3), note="real")
+for _f in (np.floor, np.ceil, np.rint, np.trunc, np.sign):
+    case(_f, None, fixed([-1.3, 0.2, 2.7]), note="real")
+case(np.spacing, None, fixed([1.3, 2.7]), skip={"jvp": "steps are smaller than any difference"})
+case(np.modf, None, fixed([-1.3, 0.2, 2.7]))
+case(np.frexp, None, fixed([-1.3, 0.2, 2.7]))
+
+# ---- elementwise, two operands
+
+for _f in (np.add, np.subtract, np.multiply, np.divide):
+    case(_f, None, real(2, 3, low=0.5), real(2, 3, low=0.5), note="real")
+    case(_f, None, cplx(2, 3), cplx(2, 3), note="complex")
+    case(_f, None, real(2, 1, low=0.5), cplx(3), note="mixed-broadcast")
+    case(_f, lambda x, f=_f: f(2.0, x), real(3, low=0.5), note="number-left")
+    case(_f, lambda x, f=_f: f(x, 3), real(3, low=0.5), note="number-right")
+    case(_f, lambda x, f=_f: f(np.array([[2.0], [3.0]]), x), real(3, low=0.5), note="constant-left")
+    case(_f, lambda x, f=_f: f(x, np.array([[2.0], [3.0]])), real(3, low=0.5), note="constant-right")
+for _f in (np.hypot, np.arctan2, np.logaddexp, np.logaddexp2):
+    case(_f, None, real(2, 3, low=0.5), real(3, low=0.5))
+for _f in (np.maximum, np.minimum, np.fmax, np.fmin):
+    case(_f, None, fixed([1.0, -2.0, 0.5]), fixed([[0.3, 1.0, 0.9]]))
+case(np.power, None, real(2, 3, low=0.5), real(3), note="real")
+case(np.power, None, cplx(3, low=0.5), cplx(3), note="complex")
+case(np.power, lambda x: x**3, real(3), note="integer")
+case(np.power, lambda x: x**-1.5, real(3, low=0.5), note="number")
+case(np.power, lambda x: 2.0**x, real(3), note="exponent")
+case(np.power, lambda x: x ** np.array([1.0, 2.0, 3.0]), real(3, low=0.5), note="constant-exponent")
+case(np.float_power, None, real(3, low=0.5), real(3), skip={"dtype": "float_power works in double precision"})
+case(np.remainder, None, fixed([5.3, -5.3, 4.1]), fixed([2.0, 2.2, -1.7]))
+case(np.fmod, None, fixed([5.3, -5.3, 4.1]), fixed([2.0, 2.2, -1.7]))
+case(np.floor_divide, None, fixed([5.3, -5.3, 4.1]), fixed([2.0, 2.2, -1.7]))
+case(np.divmod, None, fixed([5.3, -5.3, 4.1]), fixed([2.0, 2.2, -1.7]))
+case(np.copysign, None, fixed([1.3, -0.4, 2.0]), fixed([-1.0, -1.0, 1.0]))
+case(np.heaviside, None, fixed([1.3, -0.4]), fixed([0.3, 0.4]))
+case(np.nextafter, None, fixed([1.3, -0.4]), fixed([2.0, -3.0]))
+case(np.ldexp, lambda x: np.ldexp(x, np.array([1, -2, 3])), real(3))
+case(np.where, lambda x, y: np.where(np.array([True, False, True]), x, y), real(2, 3), real(3))
+case(np.where, lambda x: np.where(x > 0, x * x, 1.0), fixed([0.7, -0.8]))
+case(np.clip, lambda x: np.clip(x, -0.5, 0.7), fixed([-1.0, 0.2, 1.5]))
+case(np.clip, lambda x: np.clip(x, None, 0.7), fixed([-1.0, 0.2, 1.5]))
+case(np.clip, lambda x, lo, hi: np.clip(x, lo, hi), fixed([-1.0, 0.2, 1.5]), fixed(-0.4), fixed([0.9, 0.8, 0.7]))
+
+# ---- indexing
+
+for _label, _index in (
+    ("integer", 1),
+    ("negative", -1),
+    ("slice", slice(None, None, -2)),
+    ("tuple", (slice(1, None), 0)),
+    ("element", (1, 2)),
+    ("ellipsis", (..., 1)),
+    ("newaxis", (None, slice(None), None, 1)),
+    ("repeated", [0, 2, 0, 0]),
+    ("pairs", ([0, 2, 0], [1, 1, 1])),
+    ("mixed", (slice(None), [0, 0, 2])),
+    ("mask", np.array([True, False, True])),
+    ("full-mask", np.arange(9).reshape(3, 3) % 2 == 0),
+    ("empty", []),
+    ("separated", ([0, 1], None, [1, 0])),
+):
+    case(np.ndarray.__getitem__, lambda x, k=_index: x[k], real(3, 3), note=_label)
+case(np.take, lambda x: np.take(x, [0, 0, 2], axis=1), real(2, 3))
+case(np.take, lambda x: np.take(x, [[5, -1]]), real(2, 3))
+case(np.take, lambda x: np.take(x, [7, -9], axis=0, mode="wrap"), real(4))
+case(np.take, lambda x: np.take(x, [7, -9], axis=0, mode="clip"), real(4))
+case(np.ndarray.take, lambda x: x.take([1, 1]), real(4))
