@@ -14,7 +14,7 @@ import optree
 
 from tapeflow.errors import StructureError
 
-__all__ = ["PyTreeSpec", "flatten", "flatten_with_paths", "map_leaves", "unflatten"]
+__all__ = ["Path", "PyTreeSpec", "flatten", "flatten_with_paths", "map_leaves", "unflatten"]
 
 PyTreeSpec = optree.PyTreeSpec
 NAMESPACE = "tapeflow"
@@ -23,15 +23,35 @@ NAMESPACE = "tapeflow"
 def flatten(tree: Any) -> tuple[list[Any], PyTreeSpec]:
     """Return the leaves of a tree, and what is needed to rebuild it."""
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=True, namespace=NAMESPACE)
-    if any(_register_dataclass(leaf) for leaf in leaves):
-        return flatten(tree)
+    for leaf in leaves:
+        if hasattr(leaf.__class__, "__dataclass_fields__") and _register_dataclass(leaf):
+            return flatten(tree)
     return leaves, spec
 
 
-def flatten_with_paths(tree: Any, name: str) -> tuple[list[Any], PyTreeSpec, list[str]]:
-    """Return leaves, structure, and for each leaf the expression that reaches it, such as ``params['w'][0]``."""
+class Path:
+    """Where a leaf stands in a tree. As a string it is the expression that reaches it, such as ``params['w'][0]``.
+
+    The expression is made when it is printed: for a tree of a thousand leaves, paths would cost more than the leaves.
+    """
+
+    __slots__ = ("name", "place", "spec")
+
+    def __init__(self, spec: PyTreeSpec, place: int, name: str) -> None:
+        self.spec, self.place, self.name = spec, place, name
+
+    def __str__(self) -> str:
+        return self.spec.accessors()[self.place].codify(self.name)
+
+    def renamed(self, name: str) -> Path:
+        """The same place in a tree of another name."""
+        return Path(self.spec, self.place, name)
+
+
+def flatten_with_paths(tree: Any, name: str) -> tuple[list[Any], PyTreeSpec, list[Path]]:
+    """Return leaves, structure, and for each leaf where it stands."""
     leaves, spec = flatten(tree)
-    return leaves, spec, [accessor.codify(name) for accessor in spec.accessors()]
+    return leaves, spec, [Path(spec, k, name) for k in range(len(leaves))]
 
 
 def unflatten(spec: PyTreeSpec, leaves: Iterable[Any]) -> Any:

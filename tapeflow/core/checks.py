@@ -23,7 +23,7 @@ def check_unconnected(choice: Any) -> bool:
     return bool(word == "zero")
 
 
-def differentiable(value: Any, path: str) -> Any:
+def differentiable(value: Any, path: object) -> Any:
     """Return a value with respect to which a derivative can be taken, Python numbers as array scalars.
 
     Raises
@@ -45,7 +45,7 @@ def differentiable(value: Any, path: str) -> Any:
     return backend.guard(value) if backend is not None else value
 
 
-def fit_seed(seed: Any, like: Any, path: str) -> Any:
+def fit_seed(seed: Any, like: Any, path: object) -> Any:
     """Check an output gradient or tangent against the value it belongs to, and convert its dtype.
 
     Returns ``None`` for ``None``.

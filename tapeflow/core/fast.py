@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -64,18 +65,17 @@ def _slow(primitive: Primitive, *args: Any) -> Any:
 
 
 def _edge(function: Callable[..., Any], names: tuple[str, ...], nodes: dict[str, int]) -> Callable[..., Any]:
-    """Turn a rule into an edge, which takes its residuals as one value, and note where their nodes stand."""
+    """Turn a rule into an edge, which takes its residuals as one value, and note where their nodes stand.
+
+    A rule of one residual is one already, and a second call would cost more than the rest of the edge; but each edge
+    must be an object of its own, since it is the key to its nodes.
+    """
     edge: Callable[..., Any]
-    if not names:
-
-        def edge(xp: Any, g: Any, r: Any) -> Any:
-            return function(xp, g)
-
-    elif len(names) == 1:
-
-        def edge(xp: Any, g: Any, r: Any) -> Any:
-            return function(xp, g, r)
-
+    if len(names) <= 1:
+        assert isinstance(function, FunctionType)
+        edge = FunctionType(
+            function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        )
     else:
 
         def edge(xp: Any, g: Any, r: Any) -> Any:
@@ -85,15 +85,18 @@ def _edge(function: Callable[..., Any], names: tuple[str, ...], nodes: dict[str,
     return edge
 
 
-def _picker(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    return itemgetter(*(PLACES[n] for n in names)) if names else itemgetter(0)
+def _picker(names: tuple[str, ...]) -> tuple[int, Any]:
+    """Where the residual stands in the tuple (None, x0, x1, y); for several, -1 and what picks them."""
+    if len(names) > 1:
+        return -1, itemgetter(*(PLACES[n] for n in names))
+    return (PLACES[names[0]] if names else 0), None
 
 
 def _unary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
     (rule,) = primitive.vjps
     assert rule is not None
     edge = _edge(rule.function, rule.names, {"x": 3, "y": 0})
-    pick = _picker(rule.names)
+    place, pick = _picker(rule.names)
 
     def call(x: Any) -> Any:
         if type(x) is not Recorded:
@@ -105,9 +108,11 @@ def _unary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
             return bind(primitive, (x,), {})
         value = x._value
         out = ufunc(value)
-        entry = (wengert.tick(), trackers, edge, parent, pick((None, value, None, out)))
+        seen = (None, value, None, out)
+        number = wengert.tick()
+        entry = (number, trackers, edge, parent, seen[place] if place >= 0 else pick(seen))
         wengert.append(entry)
-        if entry[0] >= wengert.limit:
+        if number >= wengert.limit:
             wengert.compact()
         new = _new(Recorded)
         new._value = out
@@ -126,7 +131,7 @@ def _binary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], A
     both1 = _edge(rule1.function, rule1.names, {"x0": 3, "x1": 6, "y": 0})
     left = _edge(rule0.function, rule0.names, {"x0": 3, "x1": -1, "y": 0})
     right = _edge(rule1.function, rule1.names, {"x0": -1, "x1": 3, "y": 0})
-    pick0, pick1 = _picker(rule0.names), _picker(rule1.names)
+    (place0, pick0), (place1, pick1) = _picker(rule0.names), _picker(rule1.names)
     guards0, guards1 = "x1" in rule0.names, "x0" in rule1.names
 
     def call(a: Any, b: Any) -> Any:
@@ -149,14 +154,21 @@ def _binary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], A
                     return bind(primitive, (a, b), {})
                 out = ufunc(x0, x1)
                 seen = (None, x0, x1, out)
-                entry = (wengert.tick(), trackers, both0, parent, pick0(seen), both1, other, pick1(seen))
+                residual = seen[place0] if place0 >= 0 else pick0(seen)
+                residual1 = seen[place1] if place1 >= 0 else pick1(seen)
+                number = wengert.tick()
+                entry = (number, trackers, both0, parent, residual, both1, other, residual1)
             elif tb is float or tb is int:
                 out = ufunc(x0, b)
-                entry = (wengert.tick(), trackers, left, parent, pick0((None, x0, b, out)))
+                seen = (None, x0, b, out)
+                number = wengert.tick()
+                entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
             elif tb is type(x0):
                 out = ufunc(x0, b)
-                residual = pick0((None, x0, _guarded(b) if guards0 else b, out))
-                entry = (wengert.tick(), trackers, *_fields(left, parent, residual, x0, out))
+                seen = (None, x0, _guarded(b) if guards0 else b, out)
+                residual = seen[place0] if place0 >= 0 else pick0(seen)
+                number = wengert.tick()
+                entry = (number, trackers, *_fields(left, parent, residual, x0, out))
             else:
                 return _slow(primitive, a, b)
         elif tb is Recorded:
@@ -168,17 +180,21 @@ def _binary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], A
             x1 = b._value
             if ta is float or ta is int:
                 out = ufunc(a, x1)
-                entry = (wengert.tick(), trackers, right, parent, pick1((None, a, x1, out)))
+                seen = (None, a, x1, out)
+                number = wengert.tick()
+                entry = (number, trackers, right, parent, seen[place1] if place1 >= 0 else pick1(seen))
             elif ta is type(x1):
                 out = ufunc(a, x1)
-                residual = pick1((None, _guarded(a) if guards1 else a, x1, out))
-                entry = (wengert.tick(), trackers, *_fields(right, parent, residual, x1, out))
+                seen = (None, _guarded(a) if guards1 else a, x1, out)
+                residual = seen[place1] if place1 >= 0 else pick1(seen)
+                number = wengert.tick()
+                entry = (number, trackers, *_fields(right, parent, residual, x1, out))
             else:
                 return _slow(primitive, a, b)
         else:
             return _slow(primitive, a, b)
         wengert.append(entry)
-        if entry[0] >= wengert.limit:
+        if number >= wengert.limit:
             wengert.compact()
         new = _new(Recorded)
         new._value = out
@@ -207,7 +223,7 @@ def _unary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
     (rule,) = primitive.jvps
     assert rule is not None
     push = _edge(rule.function, rule.names, {"x": 3, "y": 0})
-    pick = _picker(rule.names)
+    place, pick = _picker(rule.names)
 
     def call(x: Any) -> Any:
         if type(x) is not Dual:
@@ -218,9 +234,10 @@ def _unary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
             return bind(primitive, (x,), {})
         value = x._value
         out = ufunc(value)
+        seen = (None, value, None, out)
         new = _new(Dual)
         new._value = out
-        new._tangent = push(np, tangent, pick((None, value, None, out)))
+        new._tangent = push(np, tangent, seen[place] if place >= 0 else pick(seen))
         new._accumulator = accumulator
         return new
 
@@ -233,7 +250,7 @@ def _binary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], Any
     assert rule1 is not None
     push0 = _edge(rule0.function, rule0.names, {"x0": 3, "x1": 6, "y": 0})
     push1 = _edge(rule1.function, rule1.names, {"x0": 3, "x1": 6, "y": 0})
-    pick0, pick1 = _picker(rule0.names), _picker(rule1.names)
+    (place0, pick0), (place1, pick1) = _picker(rule0.names), _picker(rule1.names)
 
     def call(a: Any, b: Any) -> Any:
         ta = type(a)
@@ -251,10 +268,12 @@ def _binary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], Any
                     return bind(primitive, (a, b), {})
                 out = ufunc(x0, x1)
                 seen = (None, x0, x1, out)
-                tangent = push0(np, t0, pick0(seen)) + push1(np, t1, pick1(seen))
+                tangent = push0(np, t0, seen[place0] if place0 >= 0 else pick0(seen))
+                tangent = tangent + push1(np, t1, seen[place1] if place1 >= 0 else pick1(seen))
             elif tb is float or tb is int or tb is type(x0):
                 out = ufunc(x0, b)
-                tangent = push0(np, t0, pick0((None, x0, b, out)))
+                seen = (None, x0, b, out)
+                tangent = push0(np, t0, seen[place0] if place0 >= 0 else pick0(seen))
             else:
                 return _slow(primitive, a, b)
         elif tb is Dual:
@@ -266,7 +285,8 @@ def _binary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], Any
             if ta is not float and ta is not int and ta is not type(x1):
                 return _slow(primitive, a, b)
             out = ufunc(a, x1)
-            tangent = push1(np, t1, pick1((None, a, x1, out)))
+            seen = (None, a, x1, out)
+            tangent = push1(np, t1, seen[place1] if place1 >= 0 else pick1(seen))
         else:
             return _slow(primitive, a, b)
         if tangent.shape != out.shape or tangent.dtype is not out.dtype:

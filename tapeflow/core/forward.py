@@ -193,7 +193,7 @@ class ForwardAccumulator:
         self.level = next_level()
         self.entered = False
         self._variables: dict[int, tuple[Variable, Any]] = {}
-        seen: dict[int, str] = {}
+        seen: dict[int, pytree.Path] = {}
         twins = []
         for primal, tangent, path in zip(leaves, tangent_leaves, paths, strict=True):
             if id(primal) in seen and isinstance(primal, Traced):
@@ -202,13 +202,13 @@ class ForwardAccumulator:
             twins.append(self._twin(primal, tangent, path))
         self.primals = pytree.unflatten(spec, twins)
 
-    def _twin(self, primal: Any, tangent: Any, path: str) -> Any:
+    def _twin(self, primal: Any, tangent: Any, path: pytree.Path) -> Any:
         if isinstance(primal, Variable):
             value = differentiable(primal._value, path)
-            self._variables[id(primal)] = (primal, fit_seed(tangent, value, path.replace("primals", "tangents", 1)))
+            self._variables[id(primal)] = (primal, fit_seed(tangent, value, path.renamed("tangents")))
             return primal
         value = differentiable(primal, path)
-        return dual(value, fit_seed(tangent, value, path.replace("primals", "tangents", 1)), self)
+        return dual(value, fit_seed(tangent, value, path.renamed("tangents")), self)
 
     def __enter__(self) -> Self:
         if self.entered:
@@ -261,7 +261,7 @@ class ForwardAccumulator:
         leaves, spec, paths = pytree.flatten_with_paths(target, "target")
         return pytree.unflatten(spec, [self._tangent(x, p, zero) for x, p in zip(leaves, paths, strict=True)])
 
-    def _tangent(self, target: Any, path: str, zero: bool) -> Any:
+    def _tangent(self, target: Any, path: object, zero: bool) -> Any:
         if isinstance(target, Variable):
             found = self._variables.get(id(target))
             target = dual(target._value, found[1] if found else None, self)

@@ -164,6 +164,7 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
     entries = wengert.entries if release else wengert.entries.copy()
     pop = adjoints.pop
     owned: set[int] = set()
+    buffer = xp.ndarray  # what can be added into; array scalars cannot
     found: Adjoints = {}
     entry: Entry = ()
     try:
@@ -172,18 +173,26 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
             g = pop(entry[0], None)
             if g is None:
                 continue
-            for i in range(2, len(entry), 3):
+            fields = len(entry)
+            i = 2
+            while i < fields:
                 edge = entry[i]
                 k = entry[i + 1][0]
-                if edge is None:
-                    entry[i + 2][0](xp, adjoints, owned, k, g, entry[i + 2])
-                    continue
-                c = edge(xp, g, entry[i + 2])
-                if k in adjoints:
-                    _accumulate(xp, adjoints, owned, k, c)
+                if edge is not None:
+                    c = edge(xp, g, entry[i + 2])
+                    if k not in adjoints:
+                        adjoints[k] = c
+                    elif k in owned:
+                        old = adjoints[k]
+                        old += c
+                    else:
+                        new = adjoints[k] = adjoints[k] + c
+                        if type(new) is buffer:
+                            owned.add(k)
                 else:
-                    adjoints[k] = c
-            if len(entry) == 2:
+                    entry[i + 2][0](xp, adjoints, owned, k, g, entry[i + 2])
+                i += 3
+            if i == 2:
                 found[entry[0]] = g
     except BaseException as error:
         _explain(error, entry)

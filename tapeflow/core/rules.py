@@ -79,20 +79,22 @@ def _product_rule(partial: Partial, pole: bool) -> Rule:
     if not callable(partial):
         return Rule(_number_rule(partial), ())
     names = make_rule(partial, skip=1).names
-    function = partial
     if pole:
-        return Rule(lambda xp, g, *residuals: _product_at_poles(xp, g, function(xp, *residuals)), names)
-    return Rule(lambda xp, g, *residuals: g * function(xp, *residuals), names)
+        return Rule(lambda xp, g, *residuals: _product_at_poles(xp, g, partial(xp, *residuals)), names)
+    if len(names) == 1:
+        return Rule(lambda xp, g, residual: g * partial(xp, residual), names)
+    return Rule(lambda xp, g, *residuals: g * partial(xp, *residuals), names)
 
 
 def _number_rule(partial: float) -> Callable[..., Any]:
+    # The unused residual makes these rules edges as they stand.
     if partial == 1:
-        return lambda xp, g: g
+        return lambda xp, g, residual=None: g
     if partial == -1:
-        return lambda xp, g: -g
+        return lambda xp, g, residual=None: -g
     if partial == 0:
-        return lambda xp, g: xp.zeros_like(g)
-    return lambda xp, g: g * partial
+        return lambda xp, g, residual=None: xp.zeros_like(g)
+    return lambda xp, g, residual=None: g * partial
 
 
 def _product_at_poles(xp: Any, g: Any, slope: Any) -> Any:

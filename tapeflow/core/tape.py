@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from tapeflow.core.primitive import Traced
 from tapeflow.core.reverse import NODES, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.variable import Variable
-from tapeflow.core.wengert import CONSTANT, Entry, Recorded, WengertList, handle
+from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
 
 __all__ = ["GradientTape"]
@@ -89,14 +89,20 @@ class GradientTape:
     @property
     def shares_list(self) -> bool:
         """Whether other tapes, not spent yet, are on the same list."""
-        return any(t is not self for t in self._wengert.members)
+        return bool(self._wengert.members.keys() - {self.token})
 
     @property
     def _wengert(self) -> WengertList:
         if self._list is None:
             self._list = WengertList()
-            self._list.members.add(self)
+            self._tell()
         return self._list
+
+    def _tell(self) -> None:
+        """Tell the list what this tape is doing."""
+        if self._list is not None:
+            state = RECORDING if self.recording else PAUSED if self.entered else OUTSIDE
+            self._list.update(self.token, state)
 
     def __enter__(self) -> Self:
         if self.entered:
@@ -106,7 +112,9 @@ class GradientTape:
             self._join()
         self.entered = self._ever_entered = True
         stack.enter(self)
-        self._wengert.refresh()
+        if self._list is None:
+            self._list = WengertList()
+        self._tell()
         return self
 
     def _join(self) -> None:
@@ -114,26 +122,19 @@ class GradientTape:
         outside = stack.active()
         if outside and isinstance(outside[-1], GradientTape):
             self._list = outside[-1]._wengert
-            self._list.members.add(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.entered = False
         stack.leave(self)
-        self._wengert.refresh()
+        if not self._spent:
+            self._tell()
 
     def __del__(self) -> None:
         wengert = getattr(self, "_list", None)
-        if wengert is not None:
-            self._detach(wengert)
-
-    def _detach(self, wengert: WengertList) -> None:
-        """Leave a list for good."""
-        wengert.members.discard(self)
-        if wengert.members:
-            wengert.forget(self.token)
-        wengert.refresh()
+        if wengert is not None and not self._spent:
+            wengert.remove(self.token)
 
     def _refuse_spent(self, what: str) -> None:
         if self._spent:
@@ -154,13 +155,16 @@ class GradientTape:
         self._refuse_spent("paused")
         if not self.entered:
             raise TapeStateError("stop_recording outside the tape's block: nothing is being recorded")
-        self._paused += 1
-        self._wengert.refresh()
+        self._pause(1)
         try:
             yield
         finally:
-            self._paused -= 1
-            self._wengert.refresh()
+            self._pause(-1)
+
+    def _pause(self, change: int) -> None:
+        self._paused += change
+        if not self._spent:
+            self._tell()
 
     def reset(self) -> None:
         """Forget all operations and watches, and go on recording.
@@ -173,11 +177,10 @@ class GradientTape:
         self._refuse_spent("reset")
         if not self.entered:
             raise TapeStateError("reset outside the tape's block; use a new tape")
-        self._detach(self._wengert)
+        self._wengert.remove(self.token)
         self._variables.clear()
         self._list = WengertList()
-        self._list.members.add(self)
-        self._list.refresh()
+        self._tell()
 
     __copy__ = __deepcopy__ = __reduce_ex__ = no_copy
 
@@ -308,8 +311,7 @@ class GradientTape:
         targets, seeds = self._targets(target, output_gradients)
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
         nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        with self._answering():
-            pulled = self._pull(targets, seeds, nodes, release=not self.persistent)
+        pulled = self._answer(lambda: self._pull(targets, seeds, nodes, release=not self.persistent))
         return pytree.unflatten(spec, self._finish(pulled, leaves, zero))
 
     def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
@@ -357,8 +359,7 @@ class GradientTape:
                 raise SeedTypeError(f"jacobian: {p} is complex; differentiate its real and imaginary parts instead")
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
         nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        with self._answering():
-            blocks = [pytree.unflatten(spec, self._rows(y, leaves, nodes, zero)) for y in targets]
+        blocks = self._answer(lambda: [pytree.unflatten(spec, self._rows(y, leaves, nodes, zero)) for y in targets])
         return pytree.unflatten(target_spec, blocks)
 
     def _rows(self, target: Any, leaves: list[Any], nodes: list[Entry], zero: bool) -> list[Any]:
@@ -379,25 +380,21 @@ class GradientTape:
             raise TapeStateError(f"{what}: this tape was never entered (with GradientTape() as tape: ...)")
         self._refuse_spent(f"asked for a {what}")
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answer(self, question: Callable[[], Any]) -> Any:
         """A plain tape stops recording, and is spent once the answer is there; after a failure it is as it was."""
         if self.persistent:
-            yield
-            return
-        wengert = self._wengert
-        self._paused += 1
-        wengert.refresh()
+            return question()
+        self._pause(1)
         try:
-            yield
+            answer = question()
         except BaseException:
-            self._paused -= 1
-            wengert.refresh()
+            self._pause(-1)
             raise
         self._paused -= 1
         self._spent = True
         stack.leave(self)
-        self._detach(wengert)
+        self._wengert.remove(self.token)
+        return answer
 
     def _targets(self, target: Any, output_gradients: Any) -> tuple[list[Any], list[Any]]:
         leaves, spec, paths = pytree.flatten_with_paths(target, "target")
@@ -412,7 +409,7 @@ class GradientTape:
                 raise SeedError(f"output_gradients have the structure {seed_spec}, target has {spec}")
         return leaves, [_seed(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
 
-    def _target(self, value: Any, path: str) -> Any:
+    def _target(self, value: Any, path: object) -> Any:
         if isinstance(value, Variable):
             return handle(value._value, self._wengert, self._variable_entry(value))
         if not isinstance(value, Tracer):
@@ -425,7 +422,7 @@ class GradientTape:
             raise TargetError(f"{path} has dtype {value.dtype}, which has no derivative")
         return value
 
-    def _source(self, value: Any, path: str) -> Entry:
+    def _source(self, value: Any, path: object) -> Entry:
         """The entry of a source, `CONSTANT` if this tape does not follow it."""
         if isinstance(value, Variable):
             found = self._variables.get(id(value))
@@ -527,10 +524,10 @@ class GradientTape:
         return outer._lift(g) if isinstance(outer, Tracer) else g
 
 
-def _seed(seed: Any, target: Any, path: str) -> Any:
+def _seed(seed: Any, target: Any, path: pytree.Path) -> Any:
     if seed is None and target.dtype.kind == "c":
         raise SeedTypeError(f"{path} is complex, so its gradient needs output_gradients (or take np.real or np.abs first)")
-    return fit_seed(seed, target, path.replace("target", "output_gradients", 1))
+    return fit_seed(seed, target, path.renamed("output_gradients"))
 
 
 def _conjugate(g: Any) -> Any:

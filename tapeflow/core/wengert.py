@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-import weakref
 from collections.abc import Callable
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -31,14 +30,12 @@ from tapeflow.core.primitive import Primitive, Rule, next_level
 from tapeflow.core.reverse import general_edge, scatter_part, select
 from tapeflow.core.tracer import Tracer, missing
 
-if TYPE_CHECKING:
-    from tapeflow.core.tape import GradientTape
-
-__all__ = ["CONSTANT", "RECORDERS", "Entry", "Recorded", "WengertList", "keep", "record"]
+__all__ = ["CONSTANT", "OUTSIDE", "PAUSED", "RECORDERS", "RECORDING", "Entry", "Recorded", "WengertList", "keep", "record"]
 
 Entry = tuple[Any, ...]
 NOBODY: frozenset[int] = frozenset()
 CONSTANT: Entry = (0, NOBODY)
+OUTSIDE, PAUSED, RECORDING = range(3)  # what a tape is doing
 
 # Fast ways to record ufuncs, entered by core/rules.py.
 RECORDERS: dict[Any, Callable[..., Any]] = {}
@@ -59,6 +56,8 @@ class WengertList:
         Tokens of the tapes that are recording; ``None`` if there is none, which sends every operation to the slow path.
     entered : bool
         Whether a tape of this list is inside its block, recording or paused.
+    members : dict of int to int
+        Tokens of the tapes that may still ask something, and what each is doing.
     nested : bool
         Whether some value is itself traced, so that adjoints may be.
     """
@@ -77,7 +76,6 @@ class WengertList:
         "nested",
         "sets",
         "tick",
-        "variables",
     )
 
     def __init__(self) -> None:
@@ -91,29 +89,33 @@ class WengertList:
         self.nested = False
         self.leaves = 0
         self.lock = threading.RLock()
-        self.members: weakref.WeakSet[GradientTape] = weakref.WeakSet()
+        self.members: dict[int, int] = {}
         self.sets: dict[frozenset[int], frozenset[int]] = {}
-        self.variables: dict[tuple[int, int], tuple[Any, Entry]] = {}
 
-    def refresh(self) -> None:
-        """Find out again who records, after a tape has entered, left, paused or gone on."""
-        members = list(self.members)
-        live = frozenset(t.token for t in members if t.recording)
-        self.entered = any(t.entered for t in members)
+    def update(self, token: int, state: int) -> None:
+        """Note what a tape is doing: `RECORDING`, `PAUSED` inside its block, or `OUTSIDE` of it."""
+        self.members[token] = state
+        self._refresh()
+
+    def remove(self, token: int) -> None:
+        """Drop a tape for good, and what only it followed."""
+        with self.lock:
+            self.members.pop(token, None)
+            if self.members:
+                self.sets = {s: s for s in self.sets if token not in s}
+                self.entries[:] = [e for e in self.entries if e[1] - {token}]
+            else:
+                self.entries.clear()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        live = frozenset(t for t, state in self.members.items() if state == RECORDING)
+        self.entered = OUTSIDE < max(self.members.values(), default=OUTSIDE)
         self.live = self.intern(live) if live else None
-        if not members:
-            self.entries.clear()
-            self.variables.clear()
 
     def intern(self, tokens: frozenset[int]) -> frozenset[int]:
         """Return the one object that stands for this set of tapes, so that the fast path can compare by identity."""
         return self.sets.setdefault(tokens, tokens)
-
-    def forget(self, token: int) -> None:
-        """Drop what only this tape followed."""
-        with self.lock:
-            self.sets = {s: s for s in self.sets if token not in s}
-            self.entries[:] = [e for e in self.entries if e[1] - {token}]
 
     def leaf(self, value: Any, tokens: frozenset[int]) -> Recorded:
         """Watch a value: a new leaf, and the handle that stands for it."""
@@ -132,16 +134,30 @@ class WengertList:
         with self.lock:
             entries = self.entries
             length = len(entries)  # other threads may append meanwhile
-            kept: list[Entry] = []
-            for i in range(length - 1, -1, -1):
-                entry: Any = entries[i]
-                if getrefcount(entry) > 3:  # the list, this name, the call's argument
-                    kept.append(entry)
-                else:
-                    entries[i] = entry = None  # type: ignore[call-overload]  # freed here, which may free its parents next
-            kept.reverse()
-            entries[:length] = kept
-            self.limit = self.tick() + max(FIRST_COMPACTION, len(kept))
+            if _abandoned(entries):
+                kept: list[Entry] = []
+                for i in range(length - 1, -1, -1):
+                    if getrefcount(entries[i]) > ALONE:
+                        kept.append(entries[i])
+                    else:
+                        entries[i] = None  # type: ignore[call-overload]  # freed here, and its parents may be next
+                kept.reverse()
+                entries[:length] = kept
+            self.limit = self.tick() + max(FIRST_COMPACTION, 2 * len(entries))
+
+
+def _abandoned(entries: list[Entry]) -> bool:
+    """Whether some entry has no reference but the list's; at the speed of C, since usually none has."""
+    return ALONE_IN_MAP in map(getrefcount, entries)
+
+
+def _calibrate() -> tuple[int, int]:
+    """What `getrefcount` says of an object that only a list refers to; it depends on the interpreter."""
+    alone = [(object(),)]
+    return getrefcount(alone[0]), next(map(getrefcount, alone))
+
+
+ALONE, ALONE_IN_MAP = _calibrate()
 
 
 class Recorded(Tracer):
@@ -176,7 +192,7 @@ class Recorded(Tracer):
         if not kwargs and method == "__call__":
             fast = RECORDERS.get(ufunc)
             if fast is not None:
-                return fast(*inputs)
+                return fast(inputs[0]) if len(inputs) == 1 else fast(*inputs)
         return Tracer.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
 
     def _state(self) -> str:
