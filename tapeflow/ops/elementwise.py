@@ -43,10 +43,19 @@ def _power_base(xp: Any, x0: Any, x1: Any) -> Any:
 
 def _power_exponent(xp: Any, x0: Any, y: Any) -> Any:
     # 0**p stays 0 (or 1 at p = 0) as p moves, so the infinite log(0) must not take part.
-    return y * (xp.log(xp.where(x0 == 0, 1, x0)) if np.shape(x0) or x0 != 0 else xp.zeros_like(y))
+    if isinstance(x0, (int, float)):
+        return y * (math.log(x0) if x0 > 0 else 0.0 if x0 == 0 else math.nan)
+    return y * xp.log(xp.where(x0 == 0, 1, x0))
 
 
 binary(np.power, _power_base, _power_exponent)
+_float_power = elementwise(
+    "float_power",
+    np.float_power,
+    lambda xp, x0, x1: _power_base(xp, xp.float_power(x0, 1), x1),  # to the power 1: in double precision
+    lambda xp, x0, y: _power_exponent(xp, x0, y),
+)
+implements(np.float_power)(lambda x1, x2, **options: _float_power(x1, x2))
 
 # ---- exponentials and logarithms
 
@@ -237,18 +246,6 @@ implements(np.frexp)(lambda x, **options: _frexp(x))
 _modf = general("modf", np.modf, lambda xp, t: (t, xp.zeros_like(t)), lambda xp, g: g[0])
 implements(np.modf)(lambda x, **options: _modf(x))
 implements(np.divmod)(lambda x1, x2, **options: (np.floor_divide(x1, x2), np.remainder(x1, x2)))
-
-
-@implements(np.float_power)
-def float_power(x1: Any, x2: Any, **options: Any) -> Any:
-    """Power in at least double precision."""
-    kind = np.result_type(*(getattr(x, "dtype", x) for x in (x1, x2)), np.float64)
-    return np.power(_as(x1, kind), _as(x2, kind))
-
-
-def _as(x: Any, dtype: Any) -> Any:
-    return x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
-
 
 # ---- step functions: zero derivative in both modes
 

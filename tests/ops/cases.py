@@ -44,6 +44,9 @@ PLAIN = {
     np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal, np.greater,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.signbit,
+    np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.searchsorted,
+    np.all, np.any, np.isclose, np.allclose, np.array_equal,
+    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like,
 }  # fmt: skip
 
 CASES: list[Case] = []
@@ -177,3 +180,85 @@ case(np.take, lambda x: np.take(x, [[5, -1]]), real(2, 3))
 case(np.take, lambda x: np.take(x, [7, -9], axis=0, mode="wrap"), real(4))
 case(np.take, lambda x: np.take(x, [7, -9], axis=0, mode="clip"), real(4))
 case(np.ndarray.take, lambda x: x.take([1, 1]), real(4))
+
+# ---- reductions
+
+for _f in (np.sum, np.mean, np.prod, np.var, np.std):
+    _more = {"var": 0.5, "std": 0.5}.get(_f.__name__, -2.0)
+    case(_f, None, real(2, 3), note="all")
+    case(_f, lambda x, f=_f: f(x, axis=-1), real(2, 3), note="axis")
+    case(_f, lambda x, f=_f: f(x, axis=(0, 2), keepdims=True), real(2, 3, 4), note="axes-keepdims")
+    case(_f, lambda x, f=_f: f(x, axis=1), cplx(2, 3), note="complex")
+    case(_f, None, real(), note="0-d") if _f is not np.std else None
+    case(_f, lambda x, f=_f: getattr(x, f.__name__)(0), real(3, 2), note="method")
+for _f in (np.sum, np.prod):
+    case(_f, lambda x, f=_f: f(x, axis=0, initial=2.0, where=np.array([[True, False], [True, True]])), real(2, 2), note="initial-where")
+case(np.mean, lambda x: np.mean(x, axis=0, where=np.array([[True], [False], [True]])), real(3, 2), note="where")
+case(np.sum, lambda x: np.add.reduce(x, axis=1), real(2, 3), note="ufunc")
+case(np.prod, lambda x: np.multiply.reduce(x), real(3, 2), note="ufunc")
+case(np.multiply, lambda x, y: np.multiply.outer(x, y), real(2), real(3, 2), note="outer")
+case(np.var, lambda x: np.var(x, axis=0, ddof=1), real(4, 2), note="ddof")
+case(np.std, lambda x: np.std(x, axis=0, ddof=1), real(4, 2), note="ddof")
+for _f in (np.max, np.min, np.amax, np.amin):
+    case(_f, None, fixed([[1.0, -2.0, 0.5], [0.3, 1.7, -0.9]]), note="all")
+    case(_f, lambda x, f=_f: f(x, axis=1, keepdims=True), fixed([[1.0, -2.0, 0.5], [0.3, 1.7, -0.9]]), note="axis")
+    case(_f, lambda x, f=_f: f(x, axis=0, initial=0.4), fixed([[1.0, -2.0, 0.5], [0.3, 1.7, -0.9]]), note="initial")
+case(np.max, lambda x: np.maximum.reduce(x), fixed([[1.0, -2.0, 0.5], [0.3, 1.7, -0.9]]), note="ufunc")
+case(np.cumsum, lambda x: np.cumsum(x, axis=1), real(2, 3), note="axis")
+case(np.cumsum, None, cplx(2, 3), note="ravelled")
+case(np.cumsum, lambda x: np.add.accumulate(x), real(3, 2), note="ufunc")
+
+# ---- shapes
+
+case(np.reshape, lambda x: np.reshape(x, (3, -1)), real(2, 3, 2))
+case(np.reshape, lambda x: x.reshape(4, 3, order="F"), real(2, 6), note="fortran")
+case(np.ravel, None, real(2, 3))
+case(np.ravel, lambda x: np.ravel(x, order="F"), real(2, 3), note="fortran")
+case(np.transpose, None, cplx(2, 3))
+case(np.transpose, lambda x: np.transpose(x, (1, 2, 0)), real(2, 3, 4), note="axes")
+case(np.transpose, lambda x: x.T @ x if False else x.T, real(2, 3), note="attribute")
+case(np.swapaxes, lambda x: np.swapaxes(x, 0, -1), real(2, 3, 4))
+case(np.matrix_transpose, None, real(2, 3, 4))
+case(np.linalg.matrix_transpose, None, real(2, 3))
+case(np.moveaxis, lambda x: np.moveaxis(x, [0, 1], [-1, 0]), real(2, 3, 4))
+case(np.flip, None, real(2, 3))
+case(np.flip, lambda x: np.flip(x, -1), real(2, 3), note="axis")
+case(np.flipud, None, real(2, 3))
+case(np.fliplr, None, real(2, 3))
+case(np.roll, lambda x: np.roll(x, 4), real(2, 3))
+case(np.roll, lambda x: np.roll(x, (1, -2), axis=(0, 1)), real(2, 3), note="axes")
+case(np.copy, None, real(2, 3))
+case(np.ndarray.astype, lambda x: x.astype(np.complex128), real(2, 3), note="complex", skip={"dtype": "converts"})
+case(np.astype, lambda x: np.astype(x, np.complex64), real(2, 3), note="function", skip={"dtype": "converts", "jvp": "single precision", "vjp": "single precision", "second": "single precision"})  # fmt: skip
+case(np.broadcast_to, lambda x: np.broadcast_to(x, (4, 2, 3)), real(2, 1))
+case(np.broadcast_arrays, lambda x, y: tuple(np.broadcast_arrays(x, y)), real(2, 1), real(3))
+case(np.expand_dims, lambda x: np.expand_dims(x, (0, -1)), real(2, 3))
+case(np.squeeze, None, real(2, 1, 3, 1))
+case(np.squeeze, lambda x: np.squeeze(x, axis=1), real(2, 1, 3, 1), note="axis")
+for _f in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
+    case(_f, None, real(), note="0-d")
+    case(_f, None, real(3), note="1-d")
+    case(_f, lambda x, y, f=_f: tuple(f(x, y)), real(2, 3), real(), note="several")
+case(np.concatenate, lambda x, y: np.concatenate([x, y, x], axis=1), real(2, 3), real(2, 1))
+case(np.concatenate, lambda x, y: np.concatenate((x, y), axis=None), real(2, 2), real(3), note="flat")
+case(np.concatenate, lambda x: np.concatenate([x, np.ones((2, 2))]), real(2, 2), note="constant")
+case(np.stack, lambda x, y: np.stack([x, y], axis=-1), real(2, 3), real(2, 3))
+case(np.vstack, lambda x, y: np.vstack([x, y]), real(3), real(2, 3))
+case(np.hstack, lambda x, y: np.hstack([x, y]), real(2), real(3))
+case(np.dstack, lambda x, y: np.dstack([x, y]), real(2, 3), real(2, 3))
+case(np.column_stack, lambda x, y: np.column_stack([x, y]), real(3), real(3, 2))
+case(np.split, lambda x: tuple(np.split(x, 3, axis=1)), real(2, 6))
+case(np.split, lambda x: tuple(np.split(x, [1, 3])), real(5), note="places")
+case(np.array_split, lambda x: tuple(np.array_split(x, 3)), real(7))
+case(np.hsplit, lambda x: tuple(np.hsplit(x, 2)), real(2, 4))
+case(np.vsplit, lambda x: tuple(np.vsplit(x, 2)), real(4, 2))
+case(np.repeat, lambda x: np.repeat(x, 2, axis=1), real(2, 3))
+case(np.repeat, lambda x: np.repeat(x, [1, 0, 3], axis=1), real(2, 3), note="counts")
+case(np.repeat, lambda x: np.repeat(x, 2), real(2, 3), note="flat")
+case(np.tile, lambda x: np.tile(x, (2, 1, 3)), real(2, 3))
+case(np.tile, lambda x: np.tile(x, 2), real(2, 3), note="number")
+case(np.pad, lambda x: np.pad(x, ((1, 2), (0, 1))), real(2, 3), note="zeros")
+case(np.pad, lambda x: np.pad(x, 1, constant_values=2.0), real(2, 3), note="constant")
+for _mode in ("edge", "reflect", "symmetric", "wrap"):
+    case(np.pad, lambda x, m=_mode: np.pad(x, ((2, 1), (0, 2)), mode=m), real(3, 3), note=_mode)
+case(np.full_like, lambda x: np.full_like(x, x[0, 1]), real(2, 3))

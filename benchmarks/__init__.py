@@ -1,0 +1,1 @@
+"""The asv suite; `compare.py` beside it races the peers."""

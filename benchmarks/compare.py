@@ -1,0 +1,184 @@
+"""Race the peers: ``python -m benchmarks.compare`` prints the table of docs/benchmarks.md.
+
+Every contender runs in this process, pinned to one core, in turn, many times; the figures are minima of wall time, with
+CPU time over wall time beside them (near 1 if nothing ran elsewhere). A peer that is not installed is left out and said
+so. Needs ``pip install -e ".[bench]"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"  # before NumPy is imported: afterwards it has no effect
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import bench_tape, programs
+
+Contenders = dict[str, Callable[[], Any]]
+
+
+def pin() -> int:
+    """Stay on one core."""
+    core = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    return core
+
+
+def race(contenders: Contenders, rounds: int, repeats: int) -> dict[str, tuple[float, float]]:
+    """Minimum wall seconds of one call, and CPU over wall time of all, for each contender."""
+    best = dict.fromkeys(contenders, float("inf"))
+    wall = dict.fromkeys(contenders, 0.0)
+    cpu = dict.fromkeys(contenders, 0.0)
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            t0, c0 = time.perf_counter(), time.process_time()
+            for _ in range(repeats):
+                call()
+            t1, c1 = time.perf_counter(), time.process_time()
+            best[name] = min(best[name], (t1 - t0) / repeats)
+            wall[name] += t1 - t0
+            cpu[name] += c1 - c0
+    return {name: (best[name], cpu[name] / wall[name]) for name in contenders}
+
+
+def torch_gradient(x0: np.ndarray) -> Callable[[], Any] | None:
+    """The chain in eager PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+
+    def call() -> Any:
+        x = torch.tensor(x0, requires_grad=True)
+        return torch.autograd.grad(programs.chain(x, torch.sin).sum(), x)[0].numpy()
+
+    return call
+
+
+def autograd_gradient(x0: np.ndarray) -> Callable[[], Any] | None:
+    """The chain in HIPS autograd."""
+    try:
+        import autograd
+        import autograd.numpy as anp
+    except ImportError:
+        return None
+    derivative = autograd.grad(lambda x: anp.sum(programs.chain(x, anp.sin)))
+    return lambda: derivative(x0)
+
+
+def line(what: str, ratio: float, goal: str, detail: str) -> None:
+    """Print one row."""
+    print(f"| {what} | {ratio:.3f} | {goal} | {detail} |", flush=True)
+
+
+def small_arrays(rounds: int) -> None:
+    """Gradient, JVP and Hessian product of small arrays, against the peers."""
+    for size in (1, 100):
+        x0 = np.linspace(0.1, 0.9, size)
+        contenders: Contenders = {
+            "tapeflow": lambda x0=x0: programs.gradient(x0),
+            "jvp": lambda x0=x0: programs.tangent(x0),
+            "hvp": lambda x0=x0: programs.hessian_product(x0),
+        }
+        peers = {"torch": (torch_gradient(x0), "0.45"), "autograd": (autograd_gradient(x0), "0.2")}
+        contenders |= {name: call for name, (call, _) in peers.items() if call is not None}
+        want = programs.by_hand(x0)
+        for name in set(contenders) & {"tapeflow", *peers}:
+            np.testing.assert_allclose(contenders[name](), want, rtol=1e-12)
+        times = race(contenders, rounds, 5)
+        per_op = {n: (t / programs.OPS * 1e6, share) for n, (t, share) in times.items()}
+        mine = per_op["tapeflow"][0]
+        text = {n: f"{t:.2f} us/op, CPU/wall {share:.2f}" for n, (t, share) in per_op.items()}
+        for name, (call, goal) in peers.items():
+            if call is None:
+                print(f"| gradient, size {size}, against {name} | not installed | {goal} | |")
+            else:
+                line(f"gradient, size {size}, against {name}", mine / per_op[name][0], goal,
+                     f"{text['tapeflow']}; {name} {text[name]}")  # fmt: skip
+        line(f"JVP against gradient, size {size}", per_op["jvp"][0] / mine, "1", text["jvp"])
+        line(f"Hessian product against gradient, size {size}", per_op["hvp"][0] / mine, "4", text["hvp"])
+
+
+def large_arrays(rounds: int) -> None:
+    """A million elements, against the NumPy calls that the mathematics needs."""
+    x0 = np.linspace(0.1, 0.9, 1_000_000)
+    np.testing.assert_allclose(programs.gradient(x0), programs.by_hand(x0), rtol=1e-12)
+    times = race(
+        {"tapeflow": lambda: programs.gradient(x0), "numpy": lambda: programs.by_hand(x0)}, max(3, rounds // 10), 1
+    )
+    (mine, share), (hand, _) = times["tapeflow"], times["numpy"]
+    line("gradient, size 1,000,000, against NumPy by hand", mine / hand, "1.15",
+         f"{mine:.2f} s, CPU/wall {share:.2f}; by hand {hand:.2f} s")  # fmt: skip
+
+
+UNTRACED = """
+import sys, timeit, numpy as np
+if {traced}:
+    import tapeflow
+    tape = tapeflow.GradientTape().__enter__()
+    handle = tape.watch(1.0)
+x = np.ones(1)
+print(min(timeit.repeat("np.sin(x)", number=20000, repeat={repeat}, globals=dict(np=np, x=x))) / 20000)
+"""
+
+
+def untraced(rounds: int) -> None:
+    """A NumPy call on plain arrays, with and without tapeflow in the process: nothing is patched."""
+    best = {}
+    for _ in range(max(2, rounds // 10)):
+        for traced in (False, True):
+            code = UNTRACED.format(traced=traced, repeat=rounds)
+            out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+            best[traced] = min(best.get(traced, float("inf")), float(out))
+    line("np.sin of an untraced array, with tapeflow recording against without", best[True] / best[False], "1.0",
+         f"{best[True] * 1e9:.0f} ns; without {best[False] * 1e9:.0f} ns")  # fmt: skip
+
+
+def scaling(rounds: int) -> None:
+    """Loops and chains must be linear."""
+    few = max(3, rounds // 10)
+    times = race({"1": lambda: programs.sum_of_squares(10_000), "2": lambda: programs.sum_of_squares(20_000)}, few, 1)
+    line("s = s + x[i]**2, n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
+         f"{times['1'][0] / 30_000 * 1e6:.2f} us per operation")  # fmt: skip
+    times = race({"1": lambda: programs.long_chain(500_000), "2": lambda: programs.long_chain(1_000_000)}, 2, 1)
+    line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",
+         f"{times['2'][0]:.2f} s; {bench_tape.track_bytes_per_entry():.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
+    print(f"| peak memory of 100 additions of 1,000,000-vectors, in vectors | "
+          f"{bench_tape.track_vectors_held_by_additions():.2f} | 3 | |")  # fmt: skip
+
+
+def machine() -> str:
+    """Describe where this ran."""
+    info = Path("/proc/cpuinfo")
+    names = [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")] if info.exists() else []
+    cpu = names[0] if names else platform.processor()
+    return f"{cpu}, pinned to core {pin()}; Python {platform.python_version()}, NumPy {np.__version__}"
+
+
+def main() -> None:
+    """Run all comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40, help="how often the contenders take turns")
+    rounds = parser.parse_args().rounds
+    print(machine())
+    print("\n| what | measured | to reach | detail |\n| --- | --- | --- | --- |")
+    small_arrays(rounds)
+    large_arrays(rounds)
+    untraced(rounds)
+    scaling(rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,388 @@
+"""Rearranging, joining, splitting and repeating arrays: all linear, each the transpose of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tapeflow.core.primitive import FUNCTIONS, Traced, implements
+from tapeflow.core.rules import linear
+
+_NOTHING: Any = np._NoValue  # type: ignore[attr-defined]
+
+
+def _array(x: Any) -> Any:
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+# ---- the same elements in another arrangement
+
+_reshape = linear(
+    "reshape",
+    lambda x, *, shape: np.reshape(x, shape),
+    lambda xp, g, shape0, *, shape: xp.reshape(g, shape0),
+)
+_transpose = linear(
+    "transpose",
+    lambda x, *, axes: np.transpose(x, axes),
+    lambda xp, g, *, axes: xp.transpose(g, tuple(np.argsort(axes))),
+)
+_flip = linear("flip", lambda x, *, axes: np.flip(x, axes), lambda xp, g, *, axes: xp.flip(g, axes))
+_roll = linear(
+    "roll",
+    lambda x, *, shift, axes: np.roll(x, shift, axes),
+    lambda xp, g, *, shift, axes: xp.roll(g, tuple(-s for s in shift), axes),
+)
+_copy = linear("copy", np.copy, lambda xp, g: g)
+# The engine brings what a rule returns to the operand's shape and dtype, which is all that these two need.
+_broadcast = linear("broadcast_to", lambda x, *, shape: np.broadcast_to(x, shape), lambda xp, g, *, shape: g)
+_astype = linear("astype", lambda x, *, dtype: x.astype(dtype), lambda xp, g, *, dtype: g)
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+    """Give the elements another shape."""
+    del copy
+    shape = newshape if shape is None else shape
+    shape = (int(shape),) if not isinstance(shape, (tuple, list)) else tuple(int(n) for n in shape)
+    if order == "F":
+        return transpose(reshape(transpose(a), shape[::-1]))
+    if order != "C":
+        raise ValueError(f"np.reshape: order={order!r} depends on memory layout; use 'C' or 'F' for traced values")
+    if -1 in shape and a.size:
+        known = int(np.prod([n for n in shape if n != -1]))
+        shape = tuple(a.size // known if n == -1 and known else n for n in shape)
+    return _reshape(a, shape=shape)
+
+
+@implements(np.ravel)
+def ravel(a: Any, order: str = "C") -> Any:
+    """One axis with all elements."""
+    return reshape(a, (a.size,), "C" if order == "K" else order)
+
+
+@implements(np.transpose, np.permute_dims)
+def transpose(a: Any, axes: Any = None) -> Any:
+    """Permute axes."""
+    if axes is None:
+        return _transpose(a, axes=tuple(range(a.ndim))[::-1])
+    axes = normalize_axis_tuple(axes, a.ndim)
+    if len(axes) != a.ndim:
+        raise ValueError("axes don't match array")
+    return _transpose(a, axes=axes)
+
+
+@implements(np.swapaxes)
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """Exchange two axes."""
+    axes = list(range(a.ndim))
+    i, j = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
+    axes[i], axes[j] = j, i
+    return _transpose(a, axes=tuple(axes))
+
+
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """Exchange the last two axes."""
+    if x.ndim < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {x.ndim}")
+    return swapaxes(x, -1, -2)
+
+
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """Move axes to other places."""
+    src = normalize_axis_tuple(source, a.ndim, "source")
+    dst = normalize_axis_tuple(destination, a.ndim, "destination")
+    if len(src) != len(dst):
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    order = [k for k in range(a.ndim) if k not in src]
+    for to, of in sorted(zip(dst, src, strict=True)):
+        order.insert(to, of)
+    return _transpose(a, axes=tuple(order))
+
+
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    """Reverse the order along axes."""
+    return _flip(m, axes=tuple(range(m.ndim)) if axis is None else normalize_axis_tuple(axis, m.ndim))
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    """Reverse the first axis."""
+    return flip(m, 0)
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    """Reverse the second axis."""
+    return flip(m, 1)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """Shift elements around."""
+    if axis is None:
+        return reshape(roll(ravel(a), shift, 0), a.shape)
+    shifts, axes = np.broadcast_arrays(np.atleast_1d(shift), normalize_axis_tuple(axis, a.ndim, allow_duplicate=True))
+    return _roll(a, shift=tuple(int(s) for s in shifts), axes=tuple(int(k) for k in axes))
+
+
+@implements(np.copy)
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """Copy, on the tape."""
+    del order, subok
+    return _copy(a)
+
+
+@implements(np.ndarray.astype, np.astype)
+def astype(x: Any, dtype: Any, *args: Any, **options: Any) -> Any:
+    """Convert; towards integers or booleans nothing can be differentiated, so the result is a constant."""
+    del args, options
+    dtype = np.dtype(dtype)
+    if dtype.kind in "fc":
+        return _astype(x, dtype=dtype)
+    return x._lift(_constant_part(x).astype(dtype))
+
+
+def _constant_part(x: Any) -> Any:
+    value = x._value
+    return value.read() if hasattr(value, "read") else value
+
+
+# ---- axes of length one, broadcasting
+
+
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    """Repeat along axes of length one, without a copy."""
+    del subok
+    return _broadcast(array, shape=(int(shape),) if not isinstance(shape, (tuple, list)) else tuple(shape))
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    """Repeat each along axes of length one to their common shape."""
+    del subok
+    shape = np.broadcast_shapes(*(np.shape(a) for a in args))
+    return tuple(np.broadcast_to(a, shape) for a in args)
+
+
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    """Insert axes of length one."""
+    axis = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = normalize_axis_tuple(axis, a.ndim + len(axis))
+    lengths = iter(a.shape)
+    return reshape(a, tuple(1 if k in axes else next(lengths) for k in range(a.ndim + len(axes))))
+
+
+@implements(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    """Remove axes of length one."""
+    if axis is None:
+        return reshape(a, tuple(n for n in a.shape if n != 1))
+    axes = normalize_axis_tuple(axis, a.ndim)
+    if any(a.shape[k] != 1 for k in axes):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return reshape(a, tuple(n for k, n in enumerate(a.shape) if k not in axes))
+
+
+def _at_least(ndim: int, fill: Any) -> Any:
+    def atleast(*arys: Any) -> Any:
+        out = tuple(x if np.ndim(x) >= ndim else reshape(_array(x), fill(np.shape(x))) for x in arys)
+        return out[0] if len(out) == 1 else out
+
+    return atleast
+
+
+implements(np.atleast_1d)(_at_least(1, lambda s: (1,)))
+implements(np.atleast_2d)(_at_least(2, lambda s: (1, *(s or (1,)))))
+implements(np.atleast_3d)(_at_least(3, lambda s: (1, *s, 1) if len(s) == 1 else (*(s or (1, 1)), 1)))
+
+# ---- joining and splitting
+
+
+def _part(i: int, shapes: Any, axis: int) -> tuple[slice, ...]:
+    start = sum(s[axis] for s in shapes[:i])
+    return (*(slice(None),) * axis, slice(start, start + shapes[i][axis]))
+
+
+_concatenate = linear(
+    "concatenate",
+    lambda *xs, axis: np.concatenate(xs, axis=axis),
+    lambda xp, g, i, shapes, *, axis: g[_part(i, shapes, axis)],
+    variadic=True,
+)
+
+
+@implements(np.concatenate, np.concat)
+def concatenate(
+    arrays: Sequence[Any], /, axis: int | None = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
+    """Join along an existing axis."""
+    del out, casting
+    arrays = [_array(a) for a in arrays]
+    if axis is None:
+        arrays, axis = [np.ravel(a) for a in arrays], 0
+    if dtype is not None:
+        arrays = [a.astype(dtype) for a in arrays]
+    return _concatenate(*arrays, axis=normalize_axis_index(axis, arrays[0].ndim))
+
+
+@implements(np.stack)
+def stack(arrays: Sequence[Any], axis: int = 0, out: None = None, **options: Any) -> Any:
+    """Join along a new axis."""
+    arrays = [_array(a) for a in arrays]
+    if len({a.shape for a in arrays}) > 1:
+        raise ValueError("all input arrays must have the same shape")
+    axis = normalize_axis_index(axis, arrays[0].ndim + 1)
+    return concatenate([np.expand_dims(a, axis) for a in arrays], axis, **options)
+
+
+@implements(np.vstack)
+def vstack(tup: Sequence[Any], **options: Any) -> Any:
+    """Join along the first axis, rows for vectors."""
+    return concatenate([np.atleast_2d(_array(a)) for a in tup], 0, **options)
+
+
+@implements(np.hstack)
+def hstack(tup: Sequence[Any], **options: Any) -> Any:
+    """Join along the second axis, the first for vectors."""
+    arrays = [np.atleast_1d(_array(a)) for a in tup]
+    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, **options)
+
+
+@implements(np.dstack)
+def dstack(tup: Sequence[Any]) -> Any:
+    """Join along the third axis."""
+    return concatenate([np.atleast_3d(_array(a)) for a in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Sequence[Any]) -> Any:
+    """Join vectors as columns."""
+    arrays = [_array(a) for a in tup]
+    return concatenate([a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in arrays], 1)
+
+
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split into parts, nearly equal or at given places."""
+    axis = normalize_axis_index(axis, ary.ndim)
+    places = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
+    head = (slice(None),) * axis
+    ends = np.cumsum([0, *map(len, places)])
+    if not isinstance(indices_or_sections, int):
+        ends = np.array([0, *indices_or_sections, ary.shape[axis]])
+    return [ary[(*head, slice(int(i), int(j)))] for i, j in zip(ends[:-1], ends[1:], strict=True)]
+
+
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split into equal parts, or at given places."""
+    if isinstance(indices_or_sections, int) and ary.shape[axis] % indices_or_sections:
+        raise ValueError("array split does not result in an equal division")
+    return array_split(ary, indices_or_sections, axis)
+
+
+@implements(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Split along the second axis, the first of vectors."""
+    return split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+
+
+@implements(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """Split along the first axis."""
+    return split(ary, indices_or_sections, 0)
+
+
+# ---- repeating and padding
+
+_repeat = linear(
+    "repeat",
+    lambda x, *, repeats, axis: np.repeat(x, repeats, axis),
+    lambda xp, g, shape, *, repeats, axis: xp.sum(
+        xp.reshape(g, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1
+    ),
+)
+_pad = linear(
+    "pad",
+    lambda x, *, widths: np.pad(x, widths),
+    lambda xp, g, shape, *, widths: g[tuple(slice(w, w + n) for (w, _), n in zip(widths, shape, strict=True))],
+)
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Repeat elements."""
+    if axis is None:
+        a, axis = ravel(a), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    if np.ndim(repeats) == 0:
+        return _repeat(a, repeats=int(repeats), axis=axis)
+    return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    """Repeat the whole array."""
+    reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
+    ndim = max(len(reps), A.ndim)
+    reps = (1,) * (ndim - len(reps)) + reps
+    shape = (1,) * (ndim - A.ndim) + A.shape
+    spread = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
+    thin = tuple(n for length in shape for n in (1, length))
+    whole = tuple(r * n for r, n in zip(reps, shape, strict=True))
+    return reshape(_broadcast(reshape(A, thin), shape=spread), whole)
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+    """Add margins: of constants, or of elements that the mode names."""
+    if isinstance(pad_width, dict):
+        pad_width = [pad_width.get(k, pad_width.get(k - array.ndim, (0, 0))) for k in range(array.ndim)]
+        pad_width = [(w, w) if np.ndim(w) == 0 else w for w in pad_width]
+    widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (array.ndim, 2)))
+    if mode == "constant":
+        frame = np.pad(np.zeros(array.shape, array.dtype), widths, **options)
+        return _pad(array, widths=widths) + frame if options else _pad(array, widths=widths)
+    if mode not in ("edge", "reflect", "symmetric", "wrap") or options.get("reflect_type", "even") != "even":
+        raise ValueError(
+            f"np.pad: mode={mode!r} is not supported for traced values; use constant, edge, reflect, symmetric or wrap"
+        )
+    for axis, (n, width) in enumerate(zip(array.shape, widths, strict=True)):
+        if width != (0, 0):
+            array = np.take(array, np.pad(np.arange(n), width, mode), axis)
+    return array
+
+
+# ---- arrays of the same shape
+
+
+def _plain_like(name: str) -> Any:
+    make = getattr(np, name)
+
+    def like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **options: Any) -> Any:
+        return make(np.empty((0,)), dtype or a.dtype, order, subok, a.shape if shape is None else shape, **options)
+
+    return like
+
+
+for _name in ("zeros_like", "ones_like", "empty_like"):
+    FUNCTIONS[getattr(np, _name)] = _plain_like(_name)
+
+
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, shape: Any = None, **options: Any) -> Any:
+    """Fill an array; the derivative flows from the fill value."""
+    shape = np.shape(a) if shape is None else shape
+    dtype = dtype or a.dtype
+    if isinstance(fill_value, Traced):
+        return np.copy(np.broadcast_to(fill_value.astype(dtype), shape))  # type: ignore[attr-defined]
+    return np.full(shape, fill_value, dtype)
