@@ -1,5 +1,5 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
-from tapeflow.ops import elementwise, indexing, reductions, shapes
+from tapeflow.ops import contractions, elementwise, indexing, linalg, reductions, shapes
 
-__all__ = ["elementwise", "indexing", "reductions", "shapes"]
+__all__ = ["contractions", "elementwise", "indexing", "linalg", "reductions", "shapes"]

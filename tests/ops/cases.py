@@ -262,3 +262,95 @@ case(np.pad, lambda x: np.pad(x, 1, constant_values=2.0), real(2, 3), note="cons
 for _mode in ("edge", "reflect", "symmetric", "wrap"):
     case(np.pad, lambda x, m=_mode: np.pad(x, ((2, 1), (0, 2)), mode=m), real(3, 3), note=_mode)
 case(np.full_like, lambda x: np.full_like(x, x[0, 1]), real(2, 3))
+
+# ---- contractions
+
+for _label, _a, _b in (
+    ("matrices", (2, 3), (3, 4)), ("vector-matrix", (3,), (3, 4)), ("matrix-vector", (2, 3), (3,)),
+    ("vectors", (3,), (3,)), ("stacks", (5, 2, 3), (3, 4)), ("broadcast", (5, 1, 2, 3), (4, 3, 2)),
+    ("stack-vector", (5, 2, 3), (3,)), ("vector-stack", (2,), (5, 2, 3)),
+):  # fmt: skip
+    case(np.matmul, None, real(*_a), real(*_b), note=_label)
+    case(np.matmul, lambda a, b: a @ b, cplx(*_a), cplx(*_b), note=_label + "-complex")
+for _label, _a, _b in (
+    ("scalar", (), (2, 3)), ("vectors", (3,), (3,)), ("matrices", (2, 3), (3, 2)), ("high", (2, 3), (4, 3, 5)),
+    ("vector-high", (3,), (4, 3, 5)), ("high-vector", (4, 5, 3), (3,)),
+):  # fmt: skip
+    case(np.dot, None, real(*_a), real(*_b), note=_label)
+case(np.dot, lambda a: a.dot(np.ones((3, 2))), real(2, 3), note="method-constant")
+case(np.matmul, lambda b: np.ones((2, 3)) @ b, real(3, 2), note="constant-left")
+case(np.linalg.matmul, None, real(2, 3), real(3, 2))
+case(np.vdot, None, cplx(2, 3), cplx(2, 3))
+case(np.inner, None, real(2, 3), real(4, 3))
+case(np.inner, None, real(3), real(3), note="vectors")
+case(np.outer, None, real(2, 2), real(3))
+case(np.linalg.outer, None, real(2), real(3))
+case(np.tensordot, None, real(2, 3, 4), real(3, 4, 2))
+case(np.tensordot, lambda a, b: np.tensordot(a, b, axes=([0, 2], [1, 0])), cplx(2, 3, 4), cplx(4, 2, 5), note="axes")
+case(np.tensordot, lambda a, b: np.tensordot(a, b, axes=0), real(2), real(3), note="outer")
+case(np.linalg.tensordot, None, real(2, 3, 4), real(3, 4, 2))
+case(np.vecdot, None, cplx(2, 3), cplx(3))
+case(np.linalg.vecdot, lambda a, b: np.linalg.vecdot(a, b, axis=-1), real(2, 3), real(2, 3))
+for _spec, _shapes in (
+    ("ij,jk->ik", ((2, 3), (3, 4))), ("ij,jk", ((2, 3), (3, 4))), ("ii->i", ((3, 3),)), ("ii", ((3, 3),)),
+    ("iij->j", ((3, 3, 2),)), ("iji->ij", ((3, 2, 3),)), ("ij->", ((2, 3),)), ("ij->ji", ((2, 3),)),
+    ("i,i,i->i", ((3,), (3,), (3,))), ("ij,kj,k->i", ((2, 3), (4, 3), (4,))), ("...ij,...jk->...ik", ((5, 2, 3), (3, 4))),
+    ("...i->...", ((2, 3),)), ("i...->...", ((2, 3),)), ("ij,k->k", ((2, 3), (4,))), ("ii,ij->j", ((3, 3), (3, 2))),
+    ("ij,ij->ij", ((2, 1), (2, 3))), ("iii->i", ((2, 2, 2),)),
+):  # fmt: skip
+    case(np.einsum, lambda *xs, s=_spec: np.einsum(s, *xs), *(real(*s) for s in _shapes), note=_spec)
+case(np.einsum, lambda a, b: np.einsum("ij,jk->ik", a, b), cplx(2, 3), cplx(3, 2), note="complex")
+case(np.einsum, lambda a, b: np.einsum(a, [0, 1], b, [1, 2], [2, 0]), real(2, 3), real(3, 4), note="interleaved")
+case(np.diagonal, None, real(3, 4))
+case(np.diagonal, lambda x: np.diagonal(x, 1, 0, 2), real(3, 2, 4), note="axes")
+case(np.diagonal, lambda x: np.diagonal(x, -2), real(3, 4), note="offset")
+case(np.linalg.diagonal, None, real(2, 3, 3))
+case(np.trace, None, real(3, 4))
+case(np.trace, lambda x: np.trace(x, -1, 1, 2), real(2, 3, 3), note="axes")
+case(np.linalg.trace, None, real(2, 3, 3))
+case(np.diag, None, real(3, 3), note="matrix")
+case(np.diag, lambda x: np.diag(x, 1), real(3, 4), note="matrix-offset")
+case(np.diag, lambda x: np.diag(x, -1), real(3), note="vector")
+case(np.tril, lambda x: np.tril(x, 1), real(2, 3, 3))
+case(np.triu, lambda x: np.triu(x, 1), real(3, 4))
+
+# ---- linear algebra
+
+
+def _sym(a: Any) -> Any:
+    return 0.5 * (a + np.conjugate(np.swapaxes(a, -1, -2)))
+
+
+for _make, _label in ((spd, "real"), (lambda *s: cplx(*s, low=0.9), "complex")):
+    case(np.linalg.inv, None, _make(3, 3), note=_label)
+    case(np.linalg.inv, None, _make(2, 3, 3), note=_label + "-stack")
+    case(np.linalg.det, None, _make(3, 3), note=_label)
+    case(np.linalg.det, None, _make(2, 3, 3), note=_label + "-stack")
+    case(np.linalg.slogdet, None, _make(3, 3), note=_label)
+    case(np.linalg.slogdet, None, _make(2, 2, 2), note=_label + "-stack")
+case(np.linalg.det, None, fixed([[1.0, 2.0], [2.0, 4.0]]), note="singular", skip={"second": "needs the inverse"})
+case(np.linalg.slogdet, None, fixed([[1.0, 2.0], [3.0, 1.0]]), note="negative")
+case(np.linalg.solve, None, spd(3, 3), real(3), note="vector")
+case(np.linalg.solve, None, spd(3, 3), real(3, 2), note="matrix")
+case(np.linalg.solve, None, spd(2, 3, 3), real(3, 2), note="broadcast")
+case(np.linalg.solve, None, cplx(2, 2), cplx(2, 1), note="complex")
+case(np.linalg.cholesky, lambda a: np.linalg.cholesky(_sym(a)), spd(3, 3))
+case(np.linalg.cholesky, lambda a: np.linalg.cholesky(_sym(a)), spd(2, 3, 3), note="stack")
+case(np.linalg.cholesky, lambda a: np.linalg.cholesky(_sym(a), upper=True), spd(3, 3), note="upper")
+case(np.linalg.cholesky, lambda a: np.linalg.cholesky(a @ np.conjugate(a.T) + np.eye(3)), cplx(3, 3), note="complex")
+case(np.linalg.eigh, lambda a: np.linalg.eigh(_sym(a)), spd(3, 3))
+case(np.linalg.eigh, lambda a: np.linalg.eigh(_sym(a), "U")[0], spd(2, 3, 3), note="values-stack")
+case(np.linalg.eigh, lambda a: np.abs((e := np.linalg.eigh(_sym(a)))[1]) ** 2 * e[0], cplx(3, 3, low=1.0), note="complex")
+case(np.linalg.eigvalsh, lambda a: np.linalg.eigvalsh(_sym(a)), spd(3, 3))
+case(np.linalg.svdvals, None, real(3, 2), note="tall")
+case(np.linalg.svdvals, None, cplx(2, 3), note="wide-complex")
+for _ord in (None, 1, 2, 3, 0.5, np.inf, -np.inf, 0):
+    case(np.linalg.norm, lambda x, o=_ord: np.linalg.norm(x, o), fixed([0.7, -1.2, 2.0]), note=f"vector-{_ord}")
+for _ord in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
+    case(np.linalg.norm, lambda x, o=_ord: np.linalg.norm(x, o), fixed([[0.7, -1.2, 2.0], [0.4, 1.1, -0.6]]), note=f"matrix-{_ord}")
+case(np.linalg.norm, lambda x: np.linalg.norm(x, axis=1, keepdims=True), cplx(2, 3), note="axis-complex")
+case(np.linalg.norm, lambda x: np.linalg.norm(x, "fro", axis=(0, 2)), real(2, 3, 2), note="axes")
+case(np.linalg.norm, None, real(2, 3, 2), note="all")
+case(np.linalg.matrix_norm, None, real(2, 3, 2))
+case(np.linalg.vector_norm, lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3, keepdims=True), real(2, 3, 2))
+case(np.linalg.vector_norm, None, real(2, 3), note="all")

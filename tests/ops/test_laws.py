@@ -88,7 +88,7 @@ def test_primal_is_numpys(case: Case) -> None:
     for got, want in zip(got_parts, parts, strict=True):
         assert got.shape == np.shape(want)
         assert got.dtype == np.asarray(want).dtype
-        np.testing.assert_array_equal(got.numpy() if hasattr(got, "numpy") else got, want)
+        np.testing.assert_allclose(got.numpy() if hasattr(got, "numpy") else got, want, rtol=1e-13, atol=1e-14)
     for a, b in zip(args, before, strict=True):
         np.testing.assert_array_equal(a, b)
 
