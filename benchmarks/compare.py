@@ -153,8 +153,9 @@ def scaling(rounds: int) -> None:
     line("s = s + x[i]**2, n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
          f"{times['1'][0] / 30_000 * 1e6:.2f} us per operation")  # fmt: skip
     times = race({"1": lambda: programs.long_chain(500_000), "2": lambda: programs.long_chain(1_000_000)}, 2, 1)
+    held = bench_tape.track_bytes_per_entry()
     line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",
-         f"{times['2'][0]:.2f} s; {bench_tape.track_bytes_per_entry():.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
+         f"{times['2'][0]:.2f} s; {held:.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
     print(f"| peak memory of 100 additions of 1,000,000-vectors, in vectors | "
           f"{bench_tape.track_vectors_held_by_additions():.2f} | 3 | |")  # fmt: skip
 
@@ -162,7 +163,11 @@ def scaling(rounds: int) -> None:
 def machine() -> str:
     """Describe where this ran."""
     info = Path("/proc/cpuinfo")
-    names = [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")] if info.exists() else []
+    names = (
+        [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
+        if info.exists()
+        else []
+    )
     cpu = names[0] if names else platform.processor()
     return f"{cpu}, pinned to core {pin()}; Python {platform.python_version()}, NumPy {np.__version__}"
 

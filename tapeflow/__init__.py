@@ -1,9 +1,7 @@
 """Derivatives of the NumPy code you already have."""
 
 from tapeflow import backends, errors, ops, pytree
-from tapeflow.core.forward import ForwardAccumulator
-from tapeflow.core.tape import GradientTape
-from tapeflow.core.variable import Variable
+from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
 from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
 __all__ = [

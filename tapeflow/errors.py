@@ -62,3 +62,79 @@ class RuleError(TapeError, ValueError):
 
 class InPlaceError(TapeError, TypeError):
     """A write into an array would have cut or changed what the tape recorded."""
+
+
+# ---- the texts that the core needs, each an exception ready to be raised
+
+
+def traced_conversion(what: str, shape: tuple[int, ...]) -> TracedConversionError:
+    """A traced value was about to become a plain one."""
+    return TracedConversionError(
+        f"{what} was called on a traced value of shape {shape}: the value is being recorded, and its derivative would be "
+        "lost. Stay with NumPy functions (np.sin instead of math.sin, np.stack instead of np.array); for a constant use "
+        "x.numpy()"
+    )
+
+
+def uncopied(what: str, shape: tuple[int, ...]) -> TracedConversionError:
+    """A traced value was about to be copied or pickled as an object."""
+    return TracedConversionError(
+        f"{what} (its shape: {shape}): use x.copy() for a value that stays on the tape, x.numpy() for a plain array"
+    )
+
+
+def written_out(name: str) -> InPlaceError:
+    """``out=``, or an in-place operator on a plain buffer."""
+    return InPlaceError(
+        f"{name} was asked to write a traced value into an existing array (out=, or an operator such as += on a plain "
+        "array), where the derivative would be lost. Bind the result to a name instead: y = y + x"
+    )
+
+
+def written_at(name: str) -> InPlaceError:
+    """``ufunc.at``."""
+    return InPlaceError(
+        f"{name}.at writes into an array in place, which a tape cannot follow; use an expression that makes a new array, "
+        "such as np.where"
+    )
+
+
+def written_item() -> InPlaceError:
+    """``x[index] = value``."""
+    return InPlaceError(
+        "x[index] = value on a traced value would change what the tape recorded. Make a new array instead, with "
+        "np.where, np.concatenate or np.stack"
+    )
+
+
+def written_operator(name: str, shape: tuple[int, ...]) -> InPlaceError:
+    """``x += y`` and its kin on a traced array."""
+    return InPlaceError(
+        f"an in-place operator (__i{name}__, such as x += y) on a traced array of shape {shape} would have to change "
+        "every view and alias of it. Bind a new array to the name instead: x = x + y"
+    )
+
+
+def written_method(name: str) -> InPlaceError:
+    """``x.sort()`` and its kin."""
+    return InPlaceError(
+        f"x.{name}() changes an array in place, which would change what the tape recorded. Use a function that makes a "
+        "new array (np.sort, np.where, np.full_like, ...)"
+    )
+
+
+def undefined_elements(name: str) -> InPlaceError:
+    """``ufunc(..., where=mask)`` without ``out``."""
+    return InPlaceError(
+        f"np.{name}(..., where=mask) leaves the other elements undefined; write np.where(mask, np.{name}(...), other)"
+    )
+
+
+def missing_rule(function: object) -> MissingRuleError:
+    """A derivative through a function that has none."""
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
+    module = getattr(function, "__module__", None) or "numpy"
+    return MissingRuleError(
+        f"{module}.{name} has no derivative rule. Write it with functions that have one, or declare a primitive for it as "
+        "the files in tapeflow/ops do (two lines for most functions; CONTRIBUTING.md shows how)"
+    )

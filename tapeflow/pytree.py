@@ -24,7 +24,8 @@ def flatten(tree: Any) -> tuple[list[Any], PyTreeSpec]:
     """Return the leaves of a tree, and what is needed to rebuild it."""
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=True, namespace=NAMESPACE)
     for leaf in leaves:
-        if hasattr(leaf.__class__, "__dataclass_fields__") and _register_dataclass(leaf):
+        if hasattr(leaf.__class__, "__dataclass_fields__"):
+            _register_dataclass(leaf)
             return flatten(tree)
     return leaves, spec
 
@@ -77,10 +78,8 @@ def map_leaves(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return unflatten(spec, [function(*row) for row in zip(*columns, strict=True)])
 
 
-def _register_dataclass(leaf: Any) -> bool:
-    cls = type(leaf)
-    if not dataclasses.is_dataclass(cls):
-        return False
+def _register_dataclass(leaf: Any) -> None:
+    cls: Any = type(leaf)
     fields = tuple(f.name for f in dataclasses.fields(cls))
     optree.register_pytree_node(
         cls,
@@ -89,12 +88,11 @@ def _register_dataclass(leaf: Any) -> bool:
         namespace=NAMESPACE,
         path_entry_type=optree.GetAttrEntry,
     )
-    return True
 
 
 def _rebuild(cls: type, fields: tuple[str, ...], children: Iterable[Any]) -> Any:
     # Not by the constructor: it may convert or refuse what a transform puts in place of an array.
-    new = object.__new__(cls)
+    new: Any = object.__new__(cls)
     for name, value in zip(fields, children, strict=True):
         object.__setattr__(new, name, value)
     return new

@@ -102,7 +102,7 @@ def _scatter_add(buffer: Any, index: Any, values: Any) -> None:
 
 def _may_repeat(index: Any) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(p, (list, np.ndarray)) and getattr(np.asarray(p), "dtype", None) != bool for p in parts)
+    return any(isinstance(p, np.ndarray) and p.dtype.kind != "b" for p in parts)
 
 
 def _to_host(array: Any) -> np.ndarray:

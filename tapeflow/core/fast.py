@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import itemgetter
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tapeflow.backends import backend_for
 from tapeflow.core.forward import PUSHERS, Dual, fit_tangent
-from tapeflow.core.primitive import Primitive, bind
+from tapeflow.core.primitive import Primitive, Rule, bind
 from tapeflow.core.reverse import NODES, fitted_edge
 from tapeflow.core.tracer import BINARY_OPERATORS, UNARY_OPERATORS, Tracer, is_operand
 from tapeflow.core.wengert import RECORDERS, Recorded
@@ -41,20 +41,25 @@ def install_unary(ufunc: Any, primitive: Primitive) -> None:
 
 def install_binary(ufunc: Any, primitive: Primitive) -> None:
     """Make the fast ways for a ufunc of two operands, and the operators if it has any."""
-    record, push = _binary_recorder(ufunc, primitive), _binary_pusher(ufunc, primitive)
-    RECORDERS[ufunc], PUSHERS[ufunc] = record, push
-    if ufunc in BINARY_OPERATORS:
-        name = BINARY_OPERATORS[ufunc]
-        for cls, way in ((Recorded, record), (Dual, push)):
-            setattr(cls, f"__{name}__", way)
-            setattr(cls, f"__r{name}__", _swapped(way))
+    for cls, table, (left, right) in (
+        (Recorded, RECORDERS, _binary_recorders(ufunc, primitive)),
+        (Dual, PUSHERS, _binary_pushers(ufunc, primitive)),
+    ):
+        table[ufunc] = _either(cls, primitive, left, right)
+        if ufunc in BINARY_OPERATORS:
+            setattr(cls, f"__{BINARY_OPERATORS[ufunc]}__", left)
+            setattr(cls, f"__r{BINARY_OPERATORS[ufunc]}__", right)
 
 
-def _swapped(way: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def operator(self: Any, other: Any) -> Any:
-        return way(other, self)
+def _either(cls: type, primitive: Primitive, left: Any, right: Any) -> Callable[[Any, Any], Any]:
+    def call(a: Any, b: Any) -> Any:
+        if type(a) is cls:
+            return left(a, b)
+        if type(b) is cls:
+            return right(b, a)
+        return _slow(primitive, a, b)
 
-    return operator
+    return call
 
 
 def _slow(primitive: Primitive, *args: Any) -> Any:
@@ -93,8 +98,7 @@ def _picker(names: tuple[str, ...]) -> tuple[int, Any]:
 
 
 def _unary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
-    (rule,) = primitive.vjps
-    assert rule is not None
+    (rule,) = cast("tuple[Rule]", primitive.vjps)
     edge = _edge(rule.function, rule.names, {"x": 3, "y": 0})
     place, pick = _picker(rule.names)
 
@@ -123,74 +127,49 @@ def _unary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
     return call
 
 
-def _binary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], Any]:
-    rule0, rule1 = primitive.vjps
-    assert rule0 is not None
-    assert rule1 is not None
+def _binary_recorders(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """The ways for a handle on the left, and for one on the right of something that is none."""
+    rule0, rule1 = cast("tuple[Rule, Rule]", primitive.vjps)
+    return _left_recorder(ufunc, primitive, rule0, rule1), _right_recorder(ufunc, primitive, rule1)
+
+
+def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -> Callable[[Any, Any], Any]:
     both0 = _edge(rule0.function, rule0.names, {"x0": 3, "x1": 6, "y": 0})
     both1 = _edge(rule1.function, rule1.names, {"x0": 3, "x1": 6, "y": 0})
     left = _edge(rule0.function, rule0.names, {"x0": 3, "x1": -1, "y": 0})
-    right = _edge(rule1.function, rule1.names, {"x0": -1, "x1": 3, "y": 0})
     (place0, pick0), (place1, pick1) = _picker(rule0.names), _picker(rule1.names)
-    guards0, guards1 = "x1" in rule0.names, "x0" in rule1.names
+    guards = "x1" in rule0.names
 
     def call(a: Any, b: Any) -> Any:
-        ta = type(a)
-        tb = type(b)
         entry: Any
-        if ta is Recorded:
-            wengert = a._list
-            parent = a._entry
-            trackers = parent[1]
-            if trackers is not wengert.live:
-                return _slow(primitive, a, b)
-            x0 = a._value
-            if tb is Recorded:
-                other = b._entry
-                x1 = b._value
-                if b._list is not wengert or other[1] is not trackers:
-                    return bind(primitive, (a, b), {})
-                if x0.shape != x1.shape or x0.dtype is not x1.dtype:
-                    return bind(primitive, (a, b), {})
-                out = ufunc(x0, x1)
-                seen = (None, x0, x1, out)
-                residual = seen[place0] if place0 >= 0 else pick0(seen)
-                residual1 = seen[place1] if place1 >= 0 else pick1(seen)
-                number = wengert.tick()
-                entry = (number, trackers, both0, parent, residual, both1, other, residual1)
-            elif tb is float or tb is int:
-                out = ufunc(x0, b)
-                seen = (None, x0, b, out)
-                number = wengert.tick()
-                entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
-            elif tb is type(x0):
-                out = ufunc(x0, b)
-                seen = (None, x0, _guarded(b) if guards0 else b, out)
-                residual = seen[place0] if place0 >= 0 else pick0(seen)
-                number = wengert.tick()
-                entry = (number, trackers, *_fields(left, parent, residual, x0, out))
-            else:
-                return _slow(primitive, a, b)
-        elif tb is Recorded:
-            wengert = b._list
-            parent = b._entry
-            trackers = parent[1]
-            if trackers is not wengert.live:
-                return _slow(primitive, a, b)
+        wengert = a._list
+        parent = a._entry
+        trackers = parent[1]
+        if trackers is not wengert.live:
+            return _slow(primitive, a, b)
+        x0 = a._value
+        kind = type(b)
+        if kind is Recorded:
+            other = b._entry
             x1 = b._value
-            if ta is float or ta is int:
-                out = ufunc(a, x1)
-                seen = (None, a, x1, out)
-                number = wengert.tick()
-                entry = (number, trackers, right, parent, seen[place1] if place1 >= 0 else pick1(seen))
-            elif ta is type(x1):
-                out = ufunc(a, x1)
-                seen = (None, _guarded(a) if guards1 else a, x1, out)
-                residual = seen[place1] if place1 >= 0 else pick1(seen)
-                number = wengert.tick()
-                entry = (number, trackers, *_fields(right, parent, residual, x1, out))
-            else:
-                return _slow(primitive, a, b)
+            if other[1] is not trackers or x0.shape != x1.shape or x0.dtype is not x1.dtype:
+                return bind(primitive, (a, b), {})
+            out = ufunc(x0, x1)
+            seen = (None, x0, x1, out)
+            residual = seen[place0] if place0 >= 0 else pick0(seen)
+            residual1 = seen[place1] if place1 >= 0 else pick1(seen)
+            number = wengert.tick()
+            entry = (number, trackers, both0, parent, residual, both1, other, residual1)
+        elif kind is float or kind is int:
+            out = ufunc(x0, b)
+            seen = (None, x0, b, out)
+            number = wengert.tick()
+            entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
+        elif kind is type(x0):
+            out = ufunc(x0, b)
+            seen = (None, x0, _guarded(b) if guards else b, out)
+            number = wengert.tick()
+            entry = (number, trackers, *_fields(left, parent, seen[place0] if place0 >= 0 else pick0(seen), x0, out))
         else:
             return _slow(primitive, a, b)
         wengert.append(entry)
@@ -201,6 +180,28 @@ def _binary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], A
         new._list = wengert
         new._entry = entry
         return new
+
+    return call
+
+
+def _right_recorder(ufunc: Any, primitive: Primitive, rule: Rule) -> Callable[[Any, Any], Any]:
+    right = _edge(rule.function, rule.names, {"x0": -1, "x1": 3, "y": 0})
+    place, pick = _picker(rule.names)
+    guards = "x0" in rule.names
+
+    def call(b: Any, a: Any) -> Any:
+        wengert = b._list
+        parent = b._entry
+        trackers = parent[1]
+        x1 = b._value
+        kind = type(a)
+        number_like = kind is float or kind is int
+        if trackers is not wengert.live or not (number_like or kind is type(x1)):
+            return _slow(primitive, a, b)
+        out = ufunc(a, x1)
+        seen = (None, a if number_like or not guards else _guarded(a), x1, out)
+        residual = seen[place] if place >= 0 else pick(seen)
+        return wengert.enter(out, (wengert.tick(), trackers, *_fields(right, parent, residual, x1, out)))
 
     return call
 
@@ -220,8 +221,7 @@ def _guarded(value: Any) -> Any:
 
 
 def _unary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
-    (rule,) = primitive.jvps
-    assert rule is not None
+    (rule,) = cast("tuple[Rule]", primitive.jvps)
     push = _edge(rule.function, rule.names, {"x": 3, "y": 0})
     place, pick = _picker(rule.names)
 
@@ -235,66 +235,59 @@ def _unary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
         value = x._value
         out = ufunc(value)
         seen = (None, value, None, out)
-        new = _new(Dual)
-        new._value = out
-        new._tangent = push(np, tangent, seen[place] if place >= 0 else pick(seen))
-        new._accumulator = accumulator
-        return new
+        return _dual(out, push(np, tangent, seen[place] if place >= 0 else pick(seen)), accumulator)
 
     return call
 
 
-def _binary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any, Any], Any]:
-    rule0, rule1 = primitive.jvps
-    assert rule0 is not None
-    assert rule1 is not None
+def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """The ways for a dual number on the left, and for one on the right of something that is none."""
+    rule0, rule1 = cast("tuple[Rule, Rule]", primitive.jvps)
     push0 = _edge(rule0.function, rule0.names, {"x0": 3, "x1": 6, "y": 0})
     push1 = _edge(rule1.function, rule1.names, {"x0": 3, "x1": 6, "y": 0})
     (place0, pick0), (place1, pick1) = _picker(rule0.names), _picker(rule1.names)
 
-    def call(a: Any, b: Any) -> Any:
-        ta = type(a)
-        tb = type(b)
-        if ta is Dual:
-            accumulator = a._accumulator
-            t0 = a._tangent
-            if t0 is None or not accumulator.entered:
-                return _slow(primitive, a, b)
-            x0 = a._value
-            if tb is Dual:
-                x1 = b._value
-                t1 = b._tangent
-                if b._accumulator is not accumulator or t1 is None:
-                    return bind(primitive, (a, b), {})
-                out = ufunc(x0, x1)
-                seen = (None, x0, x1, out)
-                tangent = push0(np, t0, seen[place0] if place0 >= 0 else pick0(seen))
-                tangent = tangent + push1(np, t1, seen[place1] if place1 >= 0 else pick1(seen))
-            elif tb is float or tb is int or tb is type(x0):
-                out = ufunc(x0, b)
-                seen = (None, x0, b, out)
-                tangent = push0(np, t0, seen[place0] if place0 >= 0 else pick0(seen))
-            else:
-                return _slow(primitive, a, b)
-        elif tb is Dual:
-            accumulator = b._accumulator
-            t1 = b._tangent
-            if t1 is None or not accumulator.entered:
-                return _slow(primitive, a, b)
+    def left(a: Any, b: Any) -> Any:
+        accumulator = a._accumulator
+        t0 = a._tangent
+        x0 = a._value
+        kind = type(b)
+        t1 = None
+        if t0 is None or not accumulator.entered:
+            return _slow(primitive, a, b)
+        if kind is Dual and b._accumulator is accumulator:
             x1 = b._value
-            if ta is not float and ta is not int and ta is not type(x1):
-                return _slow(primitive, a, b)
-            out = ufunc(a, x1)
-            seen = (None, a, x1, out)
-            tangent = push1(np, t1, seen[place1] if place1 >= 0 else pick1(seen))
+            t1 = b._tangent
+        elif kind is float or kind is int or kind is type(x0):
+            x1 = b
         else:
             return _slow(primitive, a, b)
-        if tangent.shape != out.shape or tangent.dtype is not out.dtype:
-            tangent = fit_tangent(tangent, out)
-        new = _new(Dual)
-        new._value = out
-        new._tangent = tangent
-        new._accumulator = accumulator
-        return new
+        out = ufunc(x0, x1)
+        seen = (None, x0, x1, out)
+        tangent = push0(np, t0, seen[place0] if place0 >= 0 else pick0(seen))
+        if t1 is not None:
+            tangent = tangent + push1(np, t1, seen[place1] if place1 >= 0 else pick1(seen))
+        return _dual(out, tangent, accumulator)
 
-    return call
+    def right(b: Any, a: Any) -> Any:
+        accumulator = b._accumulator
+        t1 = b._tangent
+        x1 = b._value
+        kind = type(a)
+        if t1 is None or not accumulator.entered or not (kind is float or kind is int or kind is type(x1)):
+            return _slow(primitive, a, b)
+        out = ufunc(a, x1)
+        seen = (None, a, x1, out)
+        return _dual(out, push1(np, t1, seen[place1] if place1 >= 0 else pick1(seen)), accumulator)
+
+    return left, right
+
+
+def _dual(out: Any, tangent: Any, accumulator: Any) -> Dual:
+    if tangent.shape != out.shape or tangent.dtype is not out.dtype:
+        tangent = fit_tangent(tangent, out)
+    new: Dual = _new(Dual)
+    new._value = out
+    new._tangent = tangent
+    new._accumulator = accumulator
+    return new

@@ -1,33 +1,28 @@
-"""Forward mode: dual numbers, and the accumulator to which they belong."""
+"""Forward mode: dual numbers, and how primitives push tangents forward."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol
 
 import numpy as np
 
-from tapeflow import pytree
-from tapeflow.backends import backend_for
-from tapeflow.core import stack
-from tapeflow.core.checks import (
-    check_unconnected,
-    differentiable,
-    fit_seed,
-    no_copy,
-    unknown_arguments,
-)
-from tapeflow.core.primitive import Primitive, Traced, next_level
-from tapeflow.core.tracer import Tracer, missing
-from tapeflow.core.variable import Variable
+from tapeflow.core.primitive import Primitive
+from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.wengert import is_inexact, keep
-from tapeflow.errors import StructureError, TapeStateError, TargetError
+from tapeflow.errors import missing_rule
 
-__all__ = ["PUSHERS", "Dual", "ForwardAccumulator", "dual", "push_forward"]
+__all__ = ["PUSHERS", "Accumulator", "Dual", "dual", "fit_tangent", "push_forward"]
 
 # Fast ways to push ufuncs forward, entered by core/rules.py.
 PUSHERS: dict[Any, Callable[..., Any]] = {}
+
+
+class Accumulator(Protocol):
+    """What dual numbers need to know of the accumulator that they belong to."""
+
+    level: int
+    entered: bool
 
 
 class Dual(Tracer):
@@ -35,7 +30,7 @@ class Dual(Tracer):
 
     __slots__ = ("__weakref__", "_accumulator", "_tangent", "_value")
 
-    _accumulator: ForwardAccumulator
+    _accumulator: Accumulator
     _tangent: Any
 
     @property
@@ -54,8 +49,8 @@ class Dual(Tracer):
 
     def _unknown(self, function: Any, args: Any, kwargs: Any) -> Any:
         if self._live:
-            raise missing(function)
-        return unknown_arguments(function, args, kwargs, lambda x: x._value if isinstance(x, Dual) else x)
+            raise missing_rule(function)
+        return call_unwrapped(function, args, kwargs, lambda x: x._value if isinstance(x, Dual) else x)
 
     def _state(self) -> str:
         return "accumulating" if self._accumulator.entered else "accumulator closed"
@@ -72,7 +67,7 @@ class Dual(Tracer):
 _new = object.__new__
 
 
-def dual(primal: Any, tangent: Any, accumulator: ForwardAccumulator) -> Dual:
+def dual(primal: Any, tangent: Any, accumulator: Accumulator) -> Dual:
     """Make a dual number."""
     new: Dual = _new(Dual)
     new._value = primal
@@ -81,9 +76,7 @@ def dual(primal: Any, tangent: Any, accumulator: ForwardAccumulator) -> Dual:
     return new
 
 
-def push_forward(
-    accumulator: ForwardAccumulator, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]
-) -> Any:
+def push_forward(accumulator: Accumulator, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Evaluate a primitive on the primals, and its derivative on the tangents."""
     primals: list[Any] = []
     tangents: list[Any] = []
@@ -129,7 +122,7 @@ def _add(a: Any, b: Any) -> Any:
     return b if a is None else a if b is None else a + b
 
 
-def _wrap(accumulator: ForwardAccumulator, out: Any, tangent: Any) -> Any:
+def _wrap(accumulator: Accumulator, out: Any, tangent: Any) -> Any:
     if isinstance(out, tuple):
         tangents = [None] * len(out) if tangent is None else tangent
         return tuple(_wrap(accumulator, y, t) for y, t in zip(out, tangents, strict=True))
@@ -145,137 +138,3 @@ def fit_tangent(tangent: Any, primal: Any) -> Any:
     if tangent.dtype != primal.dtype:
         tangent = tangent.astype(primal.dtype)
     return tangent
-
-
-class ForwardAccumulator:
-    """Carry tangents along with a computation: Jacobian-vector products in one pass, without a tape.
-
-    Parameters
-    ----------
-    primals : pytree of array or Variable
-        Where the derivative is taken: real or complex floating-point arrays of any shape.
-    tangents : pytree of array
-        The direction: same structure and shapes; ``None`` for a leaf stands for zero.
-
-    Attributes
-    ----------
-    primals : pytree
-        The traced twins of the arguments, to compute with. A `Variable` stays as it is and is traced when read.
-
-    Raises
-    ------
-    NotDifferentiableError
-        If a primal is not a floating-point array.
-    SeedError, StructureError
-        If tangents do not fit the primals.
-
-    Notes
-    -----
-    The tangent of an elementary operation is its Jacobian times the tangents of its operands (Baydin et al.,
-    arXiv 1502.05767, section 3.1). Accumulators and tapes nest in any order; each sees the arithmetic of those entered
-    after it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from tapeflow import ForwardAccumulator
-    >>> with ForwardAccumulator(np.array([1.0, 2.0]), np.array([1.0, 0.0])) as acc:
-    ...     y = acc.primals**2
-    >>> acc.jvp(y)
-    array([2., 0.])
-    """
-
-    def __init__(self, primals: Any, tangents: Any) -> None:
-        leaves, spec, paths = pytree.flatten_with_paths(primals, "primals")
-        tangent_leaves, tangent_spec = pytree.flatten(tangents)
-        if tangent_spec != spec:
-            raise StructureError(f"primals and tangents differ in structure: {spec} and {tangent_spec}")
-        self.level = next_level()
-        self.entered = False
-        self._variables: dict[int, tuple[Variable, Any]] = {}
-        seen: dict[int, pytree.Path] = {}
-        twins = []
-        for primal, tangent, path in zip(leaves, tangent_leaves, paths, strict=True):
-            if id(primal) in seen and isinstance(primal, Traced):
-                raise StructureError(f"the same value is listed twice: {seen[id(primal)]} and {path}")
-            seen[id(primal)] = path
-            twins.append(self._twin(primal, tangent, path))
-        self.primals = pytree.unflatten(spec, twins)
-
-    def _twin(self, primal: Any, tangent: Any, path: pytree.Path) -> Any:
-        if isinstance(primal, Variable):
-            value = differentiable(primal._value, path)
-            self._variables[id(primal)] = (primal, fit_seed(tangent, value, path.renamed("tangents")))
-            return primal
-        value = differentiable(primal, path)
-        return dual(value, fit_seed(tangent, value, path.renamed("tangents")), self)
-
-    def __enter__(self) -> Self:
-        if self.entered:
-            raise TapeStateError("this accumulator is active already; open another one to nest")
-        self.entered = True
-        stack.enter(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.entered = False
-        stack.leave(self)
-
-    def read(self, variable: Variable, value: Any) -> Any:
-        """Return the value of a variable as this accumulator sees it."""
-        found = self._variables.get(id(variable))
-        return value if found is None or found[1] is None else dual(value, found[1], self)
-
-    def jvp(self, target: Any, unconnected_gradients: str = "none") -> Any:
-        """Return the tangent of results: the Jacobian of `target` times the tangents given.
-
-        Parameters
-        ----------
-        target : pytree of traced values
-            What was computed from ``self.primals`` inside the block.
-        unconnected_gradients : {"none", "zero"}
-            What stands for a value that does not depend on the primals.
-
-        Returns
-        -------
-        pytree
-            Structure, shapes and dtypes of `target`.
-
-        Raises
-        ------
-        TargetError
-            If a leaf is no array.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from tapeflow import ForwardAccumulator
-        >>> with ForwardAccumulator(np.float64(3.0), np.float64(1.0)) as acc:
-        ...     y = {"square": acc.primals**2}
-        >>> acc.jvp(y)
-        {'square': np.float64(6.0)}
-        """
-        zero = check_unconnected(unconnected_gradients)
-        leaves, spec, paths = pytree.flatten_with_paths(target, "target")
-        return pytree.unflatten(spec, [self._tangent(x, p, zero) for x, p in zip(leaves, paths, strict=True)])
-
-    def _tangent(self, target: Any, path: object, zero: bool) -> Any:
-        if isinstance(target, Variable):
-            found = self._variables.get(id(target))
-            target = dual(target._value, found[1] if found else None, self)
-        if isinstance(target, Tracer) and target._level > self.level:
-            return _lifted(target, self._tangent(target._value, path, zero))
-        if type(target) is Dual and target._accumulator is self and target._tangent is not None:
-            tangent = target._tangent
-            return tangent if isinstance(tangent, Traced) else np.array(tangent)[()]
-        if not isinstance(target, Tracer) and backend_for(target) is None:
-            raise TargetError(f"{path} is a {type(target).__name__}, not an array")
-        return np.zeros(target.shape, target.dtype)[()] if zero else None
-
-    __copy__ = __deepcopy__ = __reduce_ex__ = no_copy
-
-
-def _lifted(like: Tracer, value: Any) -> Any:
-    return None if value is None else like._lift(value)

@@ -114,6 +114,7 @@ class Primitive:
         self.reason = reason
 
     def __call__(self, *args: Any, **params: Any) -> Any:
+        """Evaluate, through the innermost level among the arguments."""
         return bind(self, args, params)
 
     def __repr__(self) -> str:

@@ -22,7 +22,17 @@ from tapeflow.errors import RuleError
 if TYPE_CHECKING:
     from tapeflow.core.wengert import Entry, WengertList
 
-__all__ = ["NODES", "fit", "fitted_edge", "general_edge", "scatter_part", "select", "sweep", "sweep_all"]
+__all__ = [
+    "NODES",
+    "fit",
+    "fitted_edge",
+    "general_edge",
+    "identity_edge",
+    "scatter_part",
+    "select",
+    "sweep",
+    "sweep_all",
+]
 
 Adjoints = dict[int, Any]
 
@@ -49,6 +59,15 @@ def fitted_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
     """Apply a fast edge whose operand was broadcast or converted, and undo that."""
     edge, inner, shape, dtype = residual
     return fit(xp, edge(xp, g, inner), shape, dtype)
+
+
+def identity_edge(xp: Any, g: Any, residual: None) -> Any:
+    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
+    del xp, residual
+    return g
+
+
+NODES[identity_edge] = ()
 
 
 def fit(xp: Any, c: Any, shape: tuple[int, ...], dtype: Any, name: str = "an operation") -> Any:
@@ -300,9 +319,7 @@ def _retracked(wengert: WengertList, entry: Entry, edge: Any, residual: Any) -> 
 
 
 def _node(entry: Entry, field: int) -> Entry | None:
-    if field == 0:
-        return entry
-    return None if field < 0 else entry[field]
+    return entry if field == 0 else None if field < 0 else entry[field]
 
 
 def _general_node(wengert: WengertList, entry: Entry, name: str, value: Any, parents: Iterable[Any]) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tapeflow.core.fast import install_binary, install_unary
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, bind, make_rule
-from tapeflow.errors import InPlaceError
+from tapeflow.errors import undefined_elements
 
 __all__ = ["Partial", "binary", "elementwise", "general", "linear", "nondifferentiable", "share", "unary"]
 
@@ -168,10 +168,7 @@ def nondifferentiable(function: Any, reason: str) -> Primitive:
 def call_ufunc(primitive: Primitive, *args: Any, where: Any = True, dtype: Any = None, **options: Any) -> Any:
     """Call a ufunc with keywords; `casting`, `order` and `subok` change nothing for values that a tape makes."""
     if where is not True:
-        raise InPlaceError(
-            f"np.{primitive.name}(..., where=mask) leaves the other elements undefined; write "
-            f"np.where(mask, np.{primitive.name}(...), other)"
-        )
+        raise undefined_elements(primitive.name)
     for name in set(options) - {"casting", "order", "subok"}:
         raise TypeError(f"np.{primitive.name}: {name!r} is not supported for traced values")
     if dtype is not None:

@@ -7,15 +7,24 @@ faster operators over these where it pays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
+from tapeflow import errors, pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import FUNCTIONS, Traced
-from tapeflow.errors import InPlaceError, MissingRuleError, TracedConversionError
 
-__all__ = ["BINARY_OPERATORS", "UNARY_OPERATORS", "Tracer", "is_operand", "missing", "plain"]
+__all__ = [
+    "BINARY_OPERATORS",
+    "UFUNC_METHODS",
+    "UNARY_OPERATORS",
+    "Tracer",
+    "call_unwrapped",
+    "is_operand",
+    "plain",
+]
 
 BINARY_OPERATORS: dict[Any, str] = {
     np.add: "add",
@@ -25,6 +34,7 @@ BINARY_OPERATORS: dict[Any, str] = {
     np.floor_divide: "floordiv",
     np.remainder: "mod",
     np.power: "pow",
+    np.divmod: "divmod",
     np.matmul: "matmul",
 }
 UNARY_OPERATORS: dict[Any, str] = {np.negative: "neg", np.positive: "pos", np.absolute: "abs"}
@@ -42,10 +52,20 @@ METHODS = (
     "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
 ).split()
 IN_PLACE_METHODS = "fill itemset partition put resize setfield setflags sort".split()
-KEEP_OUT = (
-    "the value is being recorded, and its derivative would be lost. Stay with NumPy functions (np.sin instead of "
-    "math.sin, np.stack instead of np.array); for a constant use tapeflow.stop_gradient(x).numpy()"
-)
+# Ways to a Python scalar: open once no tape follows the value.
+LEAVING = {
+    "__float__": "float(x) (or a function of the math module)",
+    "__int__": "int(x)",
+    "__complex__": "complex(x)",
+    "__index__": "operator.index(x)",
+    "item": "x.item()",
+    "tolist": "x.tolist()",
+}
+COPYING = {
+    "__reduce_ex__": "a traced value cannot be pickled, since it lives with its tape",
+    "__copy__": "copy.copy of a traced value",
+    "__deepcopy__": "copy.deepcopy of a traced value",
+}
 
 
 def plain(value: Any) -> Any:
@@ -86,7 +106,7 @@ class Tracer(Traced):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Evaluate a NumPy ufunc, or one of its methods, on traced values."""
         if kwargs.get("out") is not None:
-            refuse_out(f"np.{ufunc.__name__}")
+            raise errors.written_out(f"np.{ufunc.__name__}")
         kwargs.pop("out", None)
         if not all(map(is_operand, inputs)):
             return NotImplemented  # the other kind of array gets its chance
@@ -96,10 +116,7 @@ class Tracer(Traced):
                 return ours(*inputs, **kwargs)
             return self._unknown(ufunc, inputs, kwargs)
         if method == "at":
-            raise InPlaceError(
-                f"np.{ufunc.__name__}.at writes into an array in place, which a tape cannot follow; use an expression "
-                "that makes a new array, such as np.where"
-            )
+            raise errors.written_at(f"np.{ufunc.__name__}")
         ours = FUNCTIONS.get(getattr(ufunc, method))
         ours = ours or UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))
         if ours is None:
@@ -110,7 +127,7 @@ class Tracer(Traced):
         """Evaluate a NumPy function on traced values."""
         del types
         if kwargs.get("out") is not None:
-            refuse_out(f"np.{function.__name__}")
+            raise errors.written_out(f"np.{function.__name__}")
         ours = FUNCTIONS.get(function)
         if ours is not None:
             return ours(*args, **kwargs)
@@ -127,60 +144,16 @@ class Tracer(Traced):
 
     def _guard(self, what: str) -> None:
         if self._live:
-            raise TracedConversionError(f"{what} was called on a traced value of shape {self.shape}: {KEEP_OUT}")
+            raise errors.traced_conversion(what, self.shape)
         held = self._value
         if isinstance(held, Tracer):
             held._guard(what)
-
-    def __float__(self) -> float:
-        self._guard("float(x) (or a function of the math module)")
-        return float(plain(self))
-
-    def __int__(self) -> int:
-        self._guard("int(x)")
-        return int(plain(self))
-
-    def __complex__(self) -> complex:
-        self._guard("complex(x)")
-        return complex(plain(self))
-
-    def __index__(self) -> int:
-        self._guard("operator.index(x)")
-        return plain(self).__index__()
-
-    def item(self, *args: Any) -> Any:
-        """Return an element as a Python scalar, once no tape follows the value."""
-        self._guard("x.item()")
-        return plain(self).item(*args)
-
-    def tolist(self) -> Any:
-        """Return the elements as nested lists, once no tape follows the value."""
-        self._guard("x.tolist()")
-        return plain(self).tolist()
 
     def numpy(self) -> np.ndarray:
         """Return a copy of the plain values on the host; a constant as far as any tape is concerned."""
         value = plain(self)
         backend = backend_for(value)
         return np.array(value) if backend is None else backend.to_host(value)
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TracedConversionError(
-            f"a traced value of shape {self.shape} cannot be pickled: it lives with its tape. Pickle x.numpy() instead"
-        )
-
-    def __copy__(self) -> NoReturn:
-        raise TracedConversionError(
-            f"copy.copy of a traced value of shape {self.shape}: use x.copy() for a value that stays on the tape, or "
-            "x.numpy() for a plain array"
-        )
-
-    def __deepcopy__(self, memo: Any) -> NoReturn:
-        del memo
-        raise TracedConversionError(
-            f"copy.deepcopy of a traced value of shape {self.shape}: use x.copy() for a value that stays on the tape, "
-            "or x.numpy() for a plain array"
-        )
 
     # ---- plain answers, so that Python's control flow works
 
@@ -208,7 +181,7 @@ class Tracer(Traced):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return self._value.shape  # type: ignore[no-any-return]
+        return self._value.shape
 
     @property
     def dtype(self) -> Any:
@@ -223,17 +196,7 @@ class Tracer(Traced):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._value.size  # type: ignore[no-any-return]
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return self._value.dtype.itemsize  # type: ignore[no-any-return]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self.size * self.itemsize
+        return self._value.size
 
     @property
     def T(self) -> Any:
@@ -299,38 +262,17 @@ class Tracer(Traced):
     # ---- writes
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise InPlaceError(
-            "x[index] = value on a traced value: it would change what the tape recorded. Make a new array instead, "
-            "with np.where, np.concatenate or np.stack"
-        )
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return other // self, other % self
+        raise errors.written_item()
 
 
-def refuse_out(name: str) -> NoReturn:
-    """Raise for ``out=`` and for ``buffer += x`` on a plain buffer."""
-    raise InPlaceError(
-        f"{name} was asked to write a traced value into an existing array (out=, or an operator such as += on a plain "
-        "array), where the derivative would be lost. Bind the result to a name instead: y = y + x"
-    )
+def call_unwrapped(function: Callable[..., Any], args: Any, kwargs: Any, unwrap: Callable[[Any], Any]) -> Any:
+    """Call a function on what the handles in its arguments hold, however deep they stand in lists and dicts."""
+    args, kwargs = pytree.map_leaves(unwrap, (args, dict(kwargs)))
+    return function(*args, **kwargs)
 
 
 # What `ufunc.reduce` and the like do for traced arguments: (ufunc or None for any, method) -> function(ufunc, ...).
 UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {}
-
-
-def missing(function: Any) -> MissingRuleError:
-    """Build the error for a function without a derivative rule."""
-    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
-    module = getattr(function, "__module__", None) or "numpy"
-    return MissingRuleError(
-        f"{module}.{name} has no derivative rule. Write it with functions that have one (tapeflow.functions() lists "
-        "them), or declare a primitive for it as in tapeflow/ops"
-    )
 
 
 def _install() -> None:
@@ -361,6 +303,12 @@ def _install() -> None:
         setattr(Tracer, name, _method(getattr(np, name)))
     for name in IN_PLACE_METHODS:
         setattr(Tracer, name, _refused(name))
+    for name, what in LEAVING.items():
+        setattr(Tracer, name, _leaving(name, what))
+    for name, what in COPYING.items():
+        setattr(Tracer, name, _uncopied(what))
+    for name in ("itemsize", "nbytes"):
+        setattr(Tracer, name, property(partial(_attribute, name)))
     Tracer.__hash__ = None  # type: ignore[assignment]  # as arrays: == compares elements
 
 
@@ -373,10 +321,11 @@ def _rebound(self: Any, other: Any, ufunc: Any, name: str) -> Any:
     """``x += y`` for scalars, which NumPy rebinds as well; an array would have to change under all its views."""
     if self.shape == ():
         return ufunc(self, other)
-    raise InPlaceError(
-        f"an in-place operator (__i{name}__, such as x += y) on a traced array of shape {self.shape} would have to "
-        "change every view and alias of it. Bind a new array to the name instead: x = x + y"
-    )
+    raise errors.written_operator(name, self.shape)
+
+
+def _attribute(name: str, self: Any) -> Any:
+    return getattr(plain(self), name)
 
 
 def _method(function: Any) -> Callable[..., Any]:
@@ -388,12 +337,25 @@ def _method(function: Any) -> Callable[..., Any]:
     return method
 
 
+def _leaving(name: str, what: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any) -> Any:
+        self._guard(what)
+        return getattr(plain(self), name)(*args)
+
+    method.__name__ = name
+    return method
+
+
+def _uncopied(what: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any) -> NoReturn:
+        raise errors.uncopied(what, self.shape)
+
+    return method
+
+
 def _refused(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        raise InPlaceError(
-            f"x.{name}() changes an array in place, which would change what the tape recorded. Use a function that "
-            f"makes a new array (np.sort, np.where, np.full_like, ...)"
-        )
+        raise errors.written_method(name)
 
     return method
 

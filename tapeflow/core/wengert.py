@@ -25,12 +25,23 @@ from typing import Any
 import numpy as np
 
 from tapeflow.backends import backend_for
-from tapeflow.core.checks import unknown_arguments
 from tapeflow.core.primitive import Primitive, Rule, next_level
 from tapeflow.core.reverse import general_edge, scatter_part, select
-from tapeflow.core.tracer import Tracer, missing
+from tapeflow.core.tracer import Tracer, call_unwrapped
+from tapeflow.errors import missing_rule
 
-__all__ = ["CONSTANT", "OUTSIDE", "PAUSED", "RECORDERS", "RECORDING", "Entry", "Recorded", "WengertList", "keep", "record"]
+__all__ = [
+    "CONSTANT",
+    "OUTSIDE",
+    "PAUSED",
+    "RECORDERS",
+    "RECORDING",
+    "Entry",
+    "Recorded",
+    "WengertList",
+    "keep",
+    "record",
+]
 
 Entry = tuple[Any, ...]
 NOBODY: frozenset[int] = frozenset()
@@ -62,21 +73,7 @@ class WengertList:
         Whether some value is itself traced, so that adjoints may be.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "append",
-        "entered",
-        "entries",
-        "leaves",
-        "level",
-        "limit",
-        "live",
-        "lock",
-        "members",
-        "nested",
-        "sets",
-        "tick",
-    )
+    __slots__ = tuple("append entered entries leaves level limit live lock members nested sets tick".split())
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -119,10 +116,15 @@ class WengertList:
 
     def leaf(self, value: Any, tokens: frozenset[int]) -> Recorded:
         """Watch a value: a new leaf, and the handle that stands for it."""
-        entry = (self.tick(), self.intern(tokens))
-        self.append(entry)
         self.leaves += 1
         self.nested = self.nested or isinstance(value, Tracer)
+        return self.enter(value, (self.tick(), self.intern(tokens)))
+
+    def enter(self, value: Any, entry: Entry) -> Recorded:
+        """Append an entry, and make the handle of its value."""
+        self.append(entry)
+        if entry[0] >= self.limit:
+            self.compact()
         return handle(value, self, entry)
 
     def wrap(self, value: Any, entry: Entry) -> Recorded:
@@ -196,11 +198,9 @@ class Recorded(Tracer):
         return Tracer.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
 
     def _state(self) -> str:
-        if self._entry is CONSTANT:
-            return "constant"
-        if self._list.live is not None:
-            return "recording" if self._live else "not followed by a recording tape"
-        return "paused" if self._list.entered else "tape closed"
+        if self._entry is CONSTANT or self._live:
+            return "recording" if self._live else "constant"
+        return "not recording" if self._list.entered else "tape closed"
 
 
 _new = object.__new__
@@ -316,9 +316,9 @@ def record_unknown(wengert: WengertList, function: Callable[..., Any], args: Any
         return x._value
 
     def raise_missing(xp: Any, g: Any) -> Any:
-        raise missing(function)
+        raise missing_rule(function)
 
-    out = unknown_arguments(function, args, kwargs, unwrap)
+    out = call_unwrapped(function, args, kwargs, unwrap)
     primitive = Primitive(function.__name__, lambda *xs: out, (), (Rule(raise_missing, ()),), variadic=True)
     return record(wengert, primitive, tuple(found), {})
 
@@ -328,17 +328,13 @@ def _enter(wengert: WengertList, entry: Entry, trackers: frozenset[int], out: An
     if not isinstance(out, tuple):
         if not is_inexact(out):
             return out
-        wengert.append(entry)
-        if entry[0] >= wengert.limit:
-            wengert.compact()
-        return handle(out, wengert, entry)
+        return wengert.enter(out, entry)
     wengert.append(entry)
     metas = tuple((np.shape(part), getattr(part, "dtype", None)) for part in out)
     parts = []
     for k, part in enumerate(out):
         if is_inexact(part):
             selected = (wengert.tick(), trackers, None, entry, (select, k, metas))
-            wengert.append(selected)
-            part = handle(part, wengert, selected)
+            part = wengert.enter(part, selected)
         parts.append(part)
     return tuple(parts)

@@ -237,9 +237,7 @@ def _diagonal_transpose(xp: Any, g: Any, shape: Any, *, offset: int) -> Any:
 
 
 # Of the last two axes; other axes are moved there first.
-_diagonal = linear(
-    "diagonal", lambda x, *, offset: np.diagonal(x, offset, -2, -1), _diagonal_transpose
-)
+_diagonal = linear("diagonal", lambda x, *, offset: np.diagonal(x, offset, -2, -1), _diagonal_transpose)
 
 
 @implements(np.diagonal)

@@ -104,12 +104,8 @@ def _radius(xp: Any, x0: Any, x1: Any) -> Any:
     return xp.where(r == 0, 1, r)
 
 
-binary(
-    np.hypot, lambda xp, x0, y: x0 / xp.where(y == 0, 1, y), lambda xp, x1, y: x1 / xp.where(y == 0, 1, y)
-)
-binary(
-    np.arctan2, lambda xp, x0, x1: x1 / _radius(xp, x0, x1), lambda xp, x0, x1: -x0 / _radius(xp, x0, x1)
-)
+binary(np.hypot, lambda xp, x0, y: x0 / xp.where(y == 0, 1, y), lambda xp, x1, y: x1 / xp.where(y == 0, 1, y))
+binary(np.arctan2, lambda xp, x0, x1: x1 / _radius(xp, x0, x1), lambda xp, x0, x1: -x0 / _radius(xp, x0, x1))
 
 # ---- choices: a tie is split equally
 
@@ -210,9 +206,7 @@ _real = general("real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g)
 implements(np.real)(lambda val: _real(val))
 _imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g)
 implements(np.imag)(lambda val: _imag(val) if val.dtype.kind == "c" else np.zeros_like(val))
-_angle = general(
-    "angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x
-)
+_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x)
 
 
 @implements(np.angle)

@@ -1,4 +1,6 @@
-"""Linear algebra. Sources of the formulas:
+"""Linear algebra.
+
+Sources of the formulas:
 
 [G] M. B. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
     differentiation", 2008.
@@ -87,12 +89,8 @@ def _cofactor_evaluate(x: Any) -> Any:
 _cofactor = general(
     "cofactor",
     _cofactor_evaluate,
-    lambda xp, t, x, y: (
-        (z := _mT(xp, xp.linalg.inv(x))) * _each(xp.sum(y * t, axis=(-2, -1))) - y @ _mT(xp, t) @ z
-    ),
-    lambda xp, g, x, y: (
-        y * _each(xp.sum(g * (z := _mT(xp, xp.linalg.inv(x))), axis=(-2, -1))) - z @ _mT(xp, g) @ y
-    ),
+    lambda xp, t, x, y: (z := _mT(xp, xp.linalg.inv(x))) * _each(xp.sum(y * t, axis=(-2, -1))) - y @ _mT(xp, t) @ z,
+    lambda xp, g, x, y: y * _each(xp.sum(g * (z := _mT(xp, xp.linalg.inv(x))), axis=(-2, -1))) - z @ _mT(xp, g) @ y,
 )
 _det = general(
     "det",
@@ -260,9 +258,7 @@ def _spread(xp: Any, y: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> A
 _norm2 = general(
     "norm",
     lambda x, *, axes: np.sqrt(np.sum(_size_squared(x), axis=axes)),
-    lambda xp, t, x, y, *, axes: (
-        xp.sum(xp.real(xp.conjugate(x) * t), axis=axes) / xp.where(y == 0, 1, y)
-    ),
+    lambda xp, t, x, y, *, axes: xp.sum(xp.real(xp.conjugate(x) * t), axis=axes) / xp.where(y == 0, 1, y),
     lambda xp, g, x, y, *, axes: _spread(xp, g / xp.where(y == 0, 1, y), x.shape, axes) * xp.conjugate(x),
 )
 

@@ -20,7 +20,7 @@ from tapeflow.core.tracer import UFUNC_METHODS
 __all__ = ["cumsum", "maximum", "mean", "minimum", "prod", "std", "sum_", "var"]
 
 Axes = tuple[int, ...]
-_NOTHING: Any = np._NoValue  # type: ignore[attr-defined]
+_NOTHING: Any = np._NoValue
 
 
 # ---- one form of arguments
@@ -60,9 +60,7 @@ def _chosen(x: Any, where: Any, neutral: Any) -> Any:
 
 # ---- sum and mean: linear
 
-_sum = linear(
-    "sum", lambda x, *, axes: np.sum(x, axis=axes), lambda xp, g, shape, *, axes: _spread(xp, g, shape, axes)
-)
+_sum = linear("sum", lambda x, *, axes: np.sum(x, axis=axes), lambda xp, g, shape, *, axes: _spread(xp, g, shape, axes))
 _mean = linear(
     "mean",
     lambda x, *, axes: np.mean(x, axis=axes),
@@ -247,14 +245,14 @@ def _twice(xp: Any, y: Any) -> Any:
 _std = general(
     "std",
     lambda x, *, axes, ddof: np.std(x, axis=axes, ddof=ddof),
-    lambda xp, t, x, y, *, axes, ddof: (
-        xp.sum(xp.real(t * _slope(xp, x, axes, ddof)), axis=axes) / _twice(xp, y)
-    ),
+    lambda xp, t, x, y, *, axes, ddof: xp.sum(xp.real(t * _slope(xp, x, axes, ddof)), axis=axes) / _twice(xp, y),
     lambda xp, g, x, y, *, axes, ddof: _spread(xp, g / _twice(xp, y), x.shape, axes) * _slope(xp, x, axes, ddof),
 )
 
 
-def _moment(primitive: Primitive, name: str, a: Any, axis: Any, dtype: Any, ddof: float, keepdims: Any, more: Any) -> Any:
+def _moment(
+    primitive: Primitive, name: str, a: Any, axis: Any, dtype: Any, ddof: float, keepdims: Any, more: Any
+) -> Any:
     if more.pop("correction", _NOTHING) is not _NOTHING:
         raise TypeError(f"np.{name}: use ddof= instead of correction= for traced values")
     more = {k: v for k, v in more.items() if v is not _NOTHING}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
 
-_NOTHING: Any = np._NoValue  # type: ignore[attr-defined]
+_NOTHING: Any = np._NoValue
 
 
 def _array(x: Any) -> Any:
@@ -279,7 +280,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     ends = np.cumsum([0, *map(len, places)])
     if not isinstance(indices_or_sections, int):
         ends = np.array([0, *indices_or_sections, ary.shape[axis]])
-    return [ary[(*head, slice(int(i), int(j)))] for i, j in zip(ends[:-1], ends[1:], strict=True)]
+    return [ary[(*head, slice(int(i), int(j)))] for i, j in pairwise(ends)]
 
 
 @implements(np.split)

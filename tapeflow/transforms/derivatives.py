@@ -7,11 +7,10 @@ from functools import wraps
 from typing import Any
 
 from tapeflow import pytree
-from tapeflow.core.forward import ForwardAccumulator
 from tapeflow.core.primitive import Traced
-from tapeflow.core.tape import GradientTape
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import SeedError
+from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.transforms._args import pick, put, scalar_output
 
 __all__ = ["grad", "hvp", "jvp", "stop_gradient", "value_and_grad", "vjp"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.core.primitive import Traced
-from tapeflow.core.tape import GradientTape
+from tapeflow.recorders import GradientTape
 from tapeflow.transforms._args import is_value, pick, put
 from tapeflow.transforms.derivatives import grad
 

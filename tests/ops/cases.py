@@ -53,7 +53,9 @@ CASES: list[Case] = []
 _counts: dict[str, int] = {}
 
 
-def case(function: Any, call: Callable[..., Any] | None, *draws: Draw, note: str = "", skip: dict[str, str] | None = None) -> None:
+def case(
+    function: Any, call: Callable[..., Any] | None, *draws: Draw, note: str = "", skip: dict[str, str] | None = None
+) -> None:
     """Add a row; `call` of None stands for the function itself."""
     name = getattr(function, "__name__", str(function))
     _counts[name] = _counts.get(name, 0) + 1
@@ -192,7 +194,12 @@ for _f in (np.sum, np.mean, np.prod, np.var, np.std):
     case(_f, None, real(), note="0-d") if _f is not np.std else None
     case(_f, lambda x, f=_f: getattr(x, f.__name__)(0), real(3, 2), note="method")
 for _f in (np.sum, np.prod):
-    case(_f, lambda x, f=_f: f(x, axis=0, initial=2.0, where=np.array([[True, False], [True, True]])), real(2, 2), note="initial-where")
+    case(
+        _f,
+        lambda x, f=_f: f(x, axis=0, initial=2.0, where=np.array([[True, False], [True, True]])),
+        real(2, 2),
+        note="initial-where",
+    )
 case(np.mean, lambda x: np.mean(x, axis=0, where=np.array([[True], [False], [True]])), real(3, 2), note="where")
 case(np.sum, lambda x: np.add.reduce(x, axis=1), real(2, 3), note="ufunc")
 case(np.prod, lambda x: np.multiply.reduce(x), real(3, 2), note="ufunc")
@@ -229,7 +236,8 @@ case(np.roll, lambda x: np.roll(x, 4), real(2, 3))
 case(np.roll, lambda x: np.roll(x, (1, -2), axis=(0, 1)), real(2, 3), note="axes")
 case(np.copy, None, real(2, 3))
 case(np.ndarray.astype, lambda x: x.astype(np.complex128), real(2, 3), note="complex", skip={"dtype": "converts"})
-case(np.astype, lambda x: np.astype(x, np.complex64), real(2, 3), note="function", skip={"dtype": "converts", "jvp": "single precision", "vjp": "single precision", "second": "single precision"})  # fmt: skip
+_single = dict.fromkeys(("jvp", "vjp", "second"), "single precision") | {"dtype": "converts"}
+case(np.astype, lambda x: np.astype(x, np.complex64), real(2, 3), note="function", skip=_single)
 case(np.broadcast_to, lambda x: np.broadcast_to(x, (4, 2, 3)), real(2, 1))
 case(np.broadcast_arrays, lambda x, y: tuple(np.broadcast_arrays(x, y)), real(2, 1), real(3))
 case(np.expand_dims, lambda x: np.expand_dims(x, (0, -1)), real(2, 3))
@@ -340,14 +348,21 @@ case(np.linalg.cholesky, lambda a: np.linalg.cholesky(_sym(a), upper=True), spd(
 case(np.linalg.cholesky, lambda a: np.linalg.cholesky(a @ np.conjugate(a.T) + np.eye(3)), cplx(3, 3), note="complex")
 case(np.linalg.eigh, lambda a: np.linalg.eigh(_sym(a)), spd(3, 3))
 case(np.linalg.eigh, lambda a: np.linalg.eigh(_sym(a), "U")[0], spd(2, 3, 3), note="values-stack")
-case(np.linalg.eigh, lambda a: np.abs((e := np.linalg.eigh(_sym(a)))[1]) ** 2 * e[0], cplx(3, 3, low=1.0), note="complex")
+case(
+    np.linalg.eigh, lambda a: np.abs((e := np.linalg.eigh(_sym(a)))[1]) ** 2 * e[0], cplx(3, 3, low=1.0), note="complex"
+)
 case(np.linalg.eigvalsh, lambda a: np.linalg.eigvalsh(_sym(a)), spd(3, 3))
 case(np.linalg.svdvals, None, real(3, 2), note="tall")
 case(np.linalg.svdvals, None, cplx(2, 3), note="wide-complex")
 for _ord in (None, 1, 2, 3, 0.5, np.inf, -np.inf, 0):
     case(np.linalg.norm, lambda x, o=_ord: np.linalg.norm(x, o), fixed([0.7, -1.2, 2.0]), note=f"vector-{_ord}")
 for _ord in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
-    case(np.linalg.norm, lambda x, o=_ord: np.linalg.norm(x, o), fixed([[0.7, -1.2, 2.0], [0.4, 1.1, -0.6]]), note=f"matrix-{_ord}")
+    case(
+        np.linalg.norm,
+        lambda x, o=_ord: np.linalg.norm(x, o),
+        fixed([[0.7, -1.2, 2.0], [0.4, 1.1, -0.6]]),
+        note=f"matrix-{_ord}",
+    )
 case(np.linalg.norm, lambda x: np.linalg.norm(x, axis=1, keepdims=True), cplx(2, 3), note="axis-complex")
 case(np.linalg.norm, lambda x: np.linalg.norm(x, "fro", axis=(0, 2)), real(2, 3, 2), note="axes")
 case(np.linalg.norm, None, real(2, 3, 2), note="all")

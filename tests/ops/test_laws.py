@@ -18,7 +18,11 @@ PARAMS = [pytest.param(c, id=c.id) for c in CASES]
 def leaves(out: Any) -> list[Any]:
     """Differentiable outputs, in order."""
     parts = out if isinstance(out, (tuple, list)) else [out]
-    return [p for p in parts if np.asarray(getattr(p, "_value", p) if not hasattr(p, "numpy") else p.numpy()).dtype.kind in "fc"]
+    return [
+        p
+        for p in parts
+        if np.asarray(getattr(p, "_value", p) if not hasattr(p, "numpy") else p.numpy()).dtype.kind in "fc"
+    ]
 
 
 def arrays(out: Any) -> list[np.ndarray]:
@@ -110,7 +114,7 @@ def test_vjp_is_the_adjoint_of_jvp(case: Case) -> None:
     law("vjp", case)
     args = case.args()
     tangents = direction(args, 2)
-    outs, pushed = push(case, args, tangents)
+    _, pushed = push(case, args, tangents)
     cotangents = direction(tuple(np.asarray(p) for p in pushed), 3)
     pulled = pull(case, args, cotangents)
     for g, a in zip(pulled, args, strict=True):

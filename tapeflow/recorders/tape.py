@@ -13,27 +13,18 @@ import numpy as np
 from tapeflow import pytree
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
-from tapeflow.core.checks import check_unconnected, differentiable, fit_seed, no_copy
 from tapeflow.core.forward import Dual, dual
 from tapeflow.core.primitive import Traced
-from tapeflow.core.reverse import NODES, sweep, sweep_all
+from tapeflow.core.reverse import identity_edge, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.core.variable import Variable
 from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
+from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.recorders.variable import Variable
 
 __all__ = ["GradientTape"]
 
 _token = itertools.count(1).__next__
-
-
-def identity_edge(xp: Any, g: Any, residual: None) -> Any:
-    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
-    del xp, residual
-    return g
-
-
-NODES[identity_edge] = ()
 
 
 class GradientTape:
@@ -239,9 +230,7 @@ class GradientTape:
         if not value._entry[1]:
             return wengert.leaf(value._value, frozenset((self.token,)))
         trackers = wengert.intern(value._entry[1] | {self.token})
-        entry = (wengert.tick(), trackers, identity_edge, value._entry, None)
-        wengert.append(entry)
-        return handle(value._value, wengert, entry)
+        return wengert.enter(value._value, (wengert.tick(), trackers, identity_edge, value._entry, None))
 
     def watched_variables(self) -> tuple[Variable, ...]:
         """Return the variables watched so far, in the order in which that began."""
@@ -263,8 +252,7 @@ class GradientTape:
         else:
             entry = (wengert.tick(), leaf[1], identity_edge, leaf, None)
             wengert.nested = wengert.nested or isinstance(value, Tracer)
-        wengert.append(entry)
-        return handle(value, wengert, entry)
+        return wengert.enter(value, entry)
 
     def _variable_entry(self, variable: Variable) -> Entry:
         found = self._variables.get(id(variable))
@@ -526,7 +514,9 @@ class GradientTape:
 
 def _seed(seed: Any, target: Any, path: pytree.Path) -> Any:
     if seed is None and target.dtype.kind == "c":
-        raise SeedTypeError(f"{path} is complex, so its gradient needs output_gradients (or take np.real or np.abs first)")
+        raise SeedTypeError(
+            f"{path} is complex, so its gradient needs output_gradients (or take np.real or np.abs first)"
+        )
     return fit_seed(seed, target, path.renamed("output_gradients"))
 
 
@@ -568,9 +558,7 @@ def _with_value(value: Any, inner: Any) -> Any:
         return dual(inner, value._tangent, value._accumulator)
     wengert = value._list
     wengert.nested = True
-    entry = (wengert.tick(), value._entry[1], identity_edge, value._entry, None)
-    wengert.append(entry)
-    return handle(inner, wengert, entry)
+    return wengert.enter(inner, (wengert.tick(), value._entry[1], identity_edge, value._entry, None))
 
 
 def _split(value: Any, accumulator: Any) -> tuple[Any, Any]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
-import optree
 
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
 from tapeflow.errors import NotDifferentiableError, SeedError, SeedTypeError, TapeStateError
 
-__all__ = ["check_unconnected", "differentiable", "fit_seed", "no_copy", "unknown_arguments"]
+__all__ = ["check_unconnected", "differentiable", "fit_seed", "no_copy"]
 
 
 def check_unconnected(choice: Any) -> bool:
@@ -68,12 +66,6 @@ def fit_seed(seed: Any, like: Any, path: object) -> Any:
         raise SeedTypeError(f"{path} is complex ({seed.dtype}), but the value it belongs to is real ({like.dtype})")
     # A copy even where the dtype fits: what comes back must not share memory with what the caller gave.
     return seed.astype(like.dtype)
-
-
-def unknown_arguments(function: Callable[..., Any], args: Any, kwargs: Any, unwrap: Callable[[Any], Any]) -> Any:
-    """Call a function on what the handles in its arguments hold, however deep they stand in lists and dicts."""
-    args, kwargs = optree.tree_map(unwrap, (args, dict(kwargs)), none_is_leaf=True)  # type: ignore[assignment]
-    return function(*args, **kwargs)
 
 
 def no_copy(self: Any, *args: Any) -> NoReturn:

@@ -9,8 +9,8 @@ import numpy as np
 from tapeflow.backends import backend_for
 from tapeflow.core import stack
 from tapeflow.core.primitive import Primitive, bind
-from tapeflow.core.tracer import Tracer, missing, plain
-from tapeflow.errors import SeedError
+from tapeflow.core.tracer import Tracer, plain
+from tapeflow.errors import SeedError, missing_rule
 
 __all__ = ["Variable"]
 
@@ -72,7 +72,7 @@ class Variable(Tracer):
     def _unknown(self, function: Any, args: Any, kwargs: Any) -> Any:
         value = self.read()
         if isinstance(value, Tracer):
-            raise missing(function)
+            raise missing_rule(function)
         return function(*(plain(a) for a in args), **kwargs)
 
     def _state(self) -> str:
