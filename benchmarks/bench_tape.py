@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks import programs
 from tapeflow import GradientTape
+from tapeflow.backends import NUMPY
 
 
 class Chain:
@@ -62,6 +63,21 @@ class FixedCost:
             x = tape.watch(1.0)
             y = x * 2.0
         tape.gradient(y, x)
+
+
+class ForeignOperand:
+    """Protecting a plain array against later writes: copies up to the limit, holds above it."""
+
+    params = ([8, 64, 128, 512, 2048],)
+    param_names = ("KiB",)
+
+    def setup(self, kib: int) -> None:
+        """Make the array."""
+        self.array = np.ones(kib * 128)
+
+    def time_guard(self, kib: int) -> None:
+        """Take and release a guard."""
+        NUMPY.guard(self.array)
 
 
 def track_bytes_per_entry() -> float:

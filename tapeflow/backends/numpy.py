@@ -14,7 +14,7 @@ from tapeflow.backends.registry import Backend, register
 __all__ = ["COPY_LIMIT", "NUMPY", "guard"]
 
 # Up to this size a copy costs less than taking and releasing a hold (see docs/decisions, "Foreign arrays").
-COPY_LIMIT = 65_536  # bytes
+COPY_LIMIT = 131_072  # bytes
 
 
 @dataclass(slots=True)
