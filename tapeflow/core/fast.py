@@ -17,7 +17,7 @@ import numpy as np
 from tapeflow.backends import backend_for
 from tapeflow.core.forward import PUSHERS, Dual, fit_tangent
 from tapeflow.core.primitive import Primitive, Rule, bind
-from tapeflow.core.reverse import NODES, fitted_edge
+from tapeflow.core.reverse import NODES
 from tapeflow.core.tracer import BINARY_OPERATORS, UNARY_OPERATORS, Tracer, is_operand
 from tapeflow.core.wengert import RECORDERS, Recorded
 
@@ -165,11 +165,11 @@ def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -
             seen = (None, x0, b, out)
             number = wengert.tick()
             entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
-        elif kind is type(x0):
+        elif kind is type(x0) and b.shape == x0.shape and b.dtype is x0.dtype:
             out = ufunc(x0, b)
             seen = (None, x0, _guarded(b) if guards else b, out)
             number = wengert.tick()
-            entry = (number, trackers, *_fields(left, parent, seen[place0] if place0 >= 0 else pick0(seen), x0, out))
+            entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
         else:
             return _slow(primitive, a, b)
         wengert.append(entry)
@@ -195,22 +195,18 @@ def _right_recorder(ufunc: Any, primitive: Primitive, rule: Rule) -> Callable[[A
         trackers = parent[1]
         x1 = b._value
         kind = type(a)
-        number_like = kind is float or kind is int
-        if trackers is not wengert.live or not (number_like or kind is type(x1)):
+        if trackers is not wengert.live:
             return _slow(primitive, a, b)
-        out = ufunc(a, x1)
-        seen = (None, a if number_like or not guards else _guarded(a), x1, out)
+        if kind is float or kind is int:
+            seen = (None, a, x1, ufunc(a, x1))
+        elif kind is type(x1) and a.shape == x1.shape and a.dtype is x1.dtype:
+            seen = (None, _guarded(a) if guards else a, x1, ufunc(a, x1))
+        else:
+            return _slow(primitive, a, b)
         residual = seen[place] if place >= 0 else pick(seen)
-        return wengert.enter(out, (wengert.tick(), trackers, *_fields(right, parent, residual, x1, out)))
+        return wengert.enter(seen[3], (wengert.tick(), trackers, right, parent, residual))
 
     return call
-
-
-def _fields(edge: Any, parent: Any, residual: Any, x: Any, out: Any) -> tuple[Any, Any, Any]:
-    """The fields of an operand that may have been broadcast or converted on the way to the output."""
-    if out.shape == x.shape and out.dtype is x.dtype:
-        return edge, parent, residual
-    return fitted_edge, parent, (edge, residual, x.shape, x.dtype)
 
 
 def _guarded(value: Any) -> Any:

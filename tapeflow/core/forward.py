@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeflow.core.primitive import Primitive
 from tapeflow.core.tracer import Tracer, call_unwrapped
-from tapeflow.core.wengert import is_inexact, keep
+from tapeflow.core.wengert import evaluate, is_inexact, keep
 from tapeflow.errors import missing_rule
 
 __all__ = ["PUSHERS", "Accumulator", "Dual", "dual", "fit_tangent", "push_forward"]
@@ -84,7 +84,7 @@ def push_forward(accumulator: Accumulator, primitive: Primitive, args: tuple[Any
         mine = type(a) is Dual and a._accumulator is accumulator
         primals.append(a._value if mine else np.asarray(a) if type(a) is list else a)
         tangents.append(a._tangent if mine else None)
-    out = primitive(*primals, **params)
+    out = evaluate(primitive, primals, params)
     if not accumulator.entered or (primitive.reason is not None and not primitive.jvps):
         return out
     if primitive.linear:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NODES",
     "fit",
-    "fitted_edge",
     "general_edge",
     "identity_edge",
     "scatter_part",
@@ -53,12 +52,6 @@ def general_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
-
-
-def fitted_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
-    """Apply a fast edge whose operand was broadcast or converted, and undo that."""
-    edge, inner, shape, dtype = residual
-    return fit(xp, edge(xp, g, inner), shape, dtype)
 
 
 def identity_edge(xp: Any, g: Any, residual: None) -> Any:
@@ -303,9 +296,6 @@ def _explain(error: BaseException, entry: Entry) -> None:
 
 def _retracked(wengert: WengertList, entry: Entry, edge: Any, residual: Any) -> Any:
     """Residuals as handles on the list again, so that what a rule computes from them is recorded."""
-    if edge is fitted_edge:
-        inner, r, shape, dtype = residual
-        return inner, _retracked(wengert, entry, inner, r), shape, dtype
     if edge is general_edge:
         rule, kept, params, primitive, shape, dtype, parents, i = residual
         again = [_general_node(wengert, entry, name, k, parents) for name, k in zip(rule.names, kept, strict=True)]

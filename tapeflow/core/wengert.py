@@ -39,6 +39,7 @@ __all__ = [
     "Entry",
     "Recorded",
     "WengertList",
+    "evaluate",
     "keep",
     "record",
 ]
@@ -230,7 +231,7 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
         else:
             values.append(np.asarray(a) if type(a) is list else a)
             parents.append(None)
-    out = primitive(*values, **params)
+    out = evaluate(primitive, values, params)
     if not tokens:
         return constants(wengert, out)
     if primitive.reason is not None and not primitive.vjps:
@@ -242,6 +243,16 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
         if parent is not None:
             fields += _edge(primitive, i, values, parents, out, params)
     return _enter(wengert, tuple(fields), trackers, out)
+
+
+def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
+    """Call a primitive one level further out; what it raises gets a note that names it."""
+    try:
+        return primitive(*values, **params)
+    except Exception as error:
+        if not hasattr(error, "__notes__"):
+            error.add_note(f"in {primitive.name} of arguments of shape {', '.join(str(np.shape(v)) for v in values)}")
+        raise
 
 
 def _edge(

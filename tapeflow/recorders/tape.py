@@ -506,7 +506,8 @@ class GradientTape:
             return g
         while isinstance(source, Tracer) and source._level > self._wengert.level:
             source = source._value
-        if isinstance(source, Recorded) and (source._entry[1] - {self.token}):
+        others = self._wengert.members.keys() - {self.token}
+        if isinstance(source, Recorded) and not others.isdisjoint(source._entry[1]):
             return source._lift(g)
         outer = getattr(source, "_value", None)
         return outer._lift(g) if isinstance(outer, Tracer) else g
