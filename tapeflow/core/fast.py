@@ -112,9 +112,9 @@ def _unary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
             return bind(primitive, (x,), {})
         value = x._value
         out = ufunc(value)
-        seen = (None, value, None, out)
         number = wengert.tick()
-        entry = (number, trackers, edge, parent, seen[place] if place >= 0 else pick(seen))
+        residual = value if place == 1 else out if place == 3 else pick and pick((None, value, None, out))
+        entry = [number, trackers, edge, parent, residual]
         wengert.append(entry)
         if number >= wengert.limit:
             wengert.compact()
@@ -159,17 +159,21 @@ def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -
             residual = seen[place0] if place0 >= 0 else pick0(seen)
             residual1 = seen[place1] if place1 >= 0 else pick1(seen)
             number = wengert.tick()
-            entry = (number, trackers, both0, parent, residual, both1, other, residual1)
+            entry = [number, trackers, both0, parent, residual, both1, other, residual1]
         elif kind is float or kind is int:
             out = ufunc(x0, b)
-            seen = (None, x0, b, out)
             number = wengert.tick()
-            entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
+            if place0 == 2:  # a number that multiplies; the rest is rare
+                residual = b
+            else:
+                seen = (None, x0, b, out)
+                residual = seen[place0] if place0 >= 0 else pick0(seen)
+            entry = [number, trackers, left, parent, residual]
         elif kind is type(x0) and b.shape == x0.shape and b.dtype is x0.dtype:
             out = ufunc(x0, b)
             seen = (None, x0, _guarded(b) if guards else b, out)
             number = wengert.tick()
-            entry = (number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen))
+            entry = [number, trackers, left, parent, seen[place0] if place0 >= 0 else pick0(seen)]
         else:
             return _slow(primitive, a, b)
         wengert.append(entry)
@@ -204,7 +208,7 @@ def _right_recorder(ufunc: Any, primitive: Primitive, rule: Rule) -> Callable[[A
         else:
             return _slow(primitive, a, b)
         residual = seen[place] if place >= 0 else pick(seen)
-        return wengert.enter(seen[3], (wengert.tick(), trackers, right, parent, residual))
+        return wengert.enter(seen[3], [wengert.tick(), trackers, right, parent, residual])
 
     return call
 

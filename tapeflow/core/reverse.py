@@ -11,6 +11,7 @@ into those does it add in place. A first contribution may be the adjoint of anot
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,6 @@ __all__ = [
     "NODES",
     "fit",
     "general_edge",
-    "identity_edge",
     "scatter_part",
     "select",
     "sweep",
@@ -52,15 +52,6 @@ def general_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
-
-
-def identity_edge(xp: Any, g: Any, residual: None) -> Any:
-    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
-    del xp, residual
-    return g
-
-
-NODES[identity_edge] = ()
 
 
 def fit(xp: Any, c: Any, shape: tuple[int, ...], dtype: Any, name: str = "an operation") -> Any:
@@ -149,6 +140,15 @@ def scatter_part(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, r
     backend.scatter_add(old, params["index"], g)
 
 
+def _calibrate() -> int:
+    """What `getrefcount` says of an object that one local variable refers to; it depends on the interpreter."""
+    entry = [[]].pop()
+    return getrefcount(entry)
+
+
+SINGLE = _calibrate()
+
+
 def _accumulate(xp: Any, adjoints: Adjoints, owned: set[int], k: int, c: Any) -> None:
     """Add a second or later contribution."""
     old = adjoints[k]
@@ -178,9 +178,11 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
     owned: set[int] = set()
     buffer = xp.ndarray  # what can be added into; array scalars cannot
     found: Adjoints = {}
-    entry: Entry = ()
+    entry: Entry = []
     try:
         while entries:
+            if release and getrefcount(entry) > SINGLE:
+                del entry[2:]  # a handle is alive and must not keep the rest of the recording alive
             entry = entries.pop()
             g = pop(entry[0], None)
             if g is None:
@@ -220,7 +222,7 @@ def sweep(wengert: WengertList, adjoints: Adjoints, sources: set[int], token: in
     window = _window(wengert.entries, sources)
     active = _leading_to(window, sources, token)
     owned: set[int] = set()
-    entry: Entry = ()
+    entry: Entry = []
     try:
         for entry in window:
             number = entry[0]
@@ -303,13 +305,10 @@ def _retracked(wengert: WengertList, entry: Entry, edge: Any, residual: Any) -> 
     nodes = NODES[edge]
     if not nodes:
         return residual
-    if len(nodes) == 1:
-        return _as_handle(wengert, residual, _node(entry, nodes[0]))
-    return tuple(_as_handle(wengert, r, _node(entry, k)) for r, k in zip(residual, nodes, strict=True))
-
-
-def _node(entry: Entry, field: int) -> Entry | None:
-    return entry if field == 0 else None if field < 0 else entry[field]
+    origins = [entry if k == 0 else None if k < 0 else entry[k] for k in nodes]
+    if len(origins) == 1:
+        return _as_handle(wengert, residual, origins[0])
+    return tuple(_as_handle(wengert, r, node) for r, node in zip(residual, origins, strict=True))
 
 
 def _general_node(wengert: WengertList, entry: Entry, name: str, value: Any, parents: Iterable[Any]) -> Any:
@@ -324,7 +323,7 @@ def _general_node(wengert: WengertList, entry: Entry, name: str, value: Any, par
     metas = tuple((np.shape(v), getattr(v, "dtype", None)) for v in value)
     parts = []
     for k, part in enumerate(value):
-        node = (wengert.tick(), entry[1], None, entry, (select, k, metas))
+        node = [wengert.tick(), entry[1], None, entry, (select, k, metas)]
         wengert.append(node)
         parts.append(_as_handle(wengert, part, node))
     return tuple(parts)

@@ -11,8 +11,8 @@ _stack: ContextVar[tuple[Any, ...]] = ContextVar("tapeflow_recorders", default=(
 
 
 def active() -> tuple[Any, ...]:
-    """Return the active recorders, in order of entry."""
-    return _stack.get()
+    """Return the active recorders, in order of entry; one that another thread has closed is none."""
+    return tuple(r for r in _stack.get() if r.entered)
 
 
 def enter(recorder: Any) -> None:
@@ -20,12 +20,10 @@ def enter(recorder: Any) -> None:
     _stack.set((*_stack.get(), recorder))
 
 
-def leave(recorder: Any) -> bool:
-    """Take a recorder off, wherever it stands; say whether it was there.
+def leave(recorder: Any) -> None:
+    """Take a recorder off, wherever it stands.
 
     By identity, not by position or context token: with generators and with blocks that close out of order the top may
     be another recorder.
     """
-    stack = _stack.get()
-    _stack.set(tuple(r for r in stack if r is not recorder))
-    return any(r is recorder for r in stack)
+    _stack.set(tuple(r for r in _stack.get() if r is not recorder))

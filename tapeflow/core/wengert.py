@@ -1,9 +1,9 @@
 """The Wengert list, its entries, and the values recorded on it.
 
-An entry is a flat tuple, written once and never changed::
+An entry is a flat list, written once; when the recording is over it is cut down to its first two fields::
 
-    (number, trackers)                                              a leaf: a watched value
-    (number, trackers, edge, parent, residual, edge, parent, ...)   an operation: three fields for each tracked operand
+    [number, trackers]                                              a leaf: a watched value
+    [number, trackers, edge, parent, residual, edge, parent, ...]   an operation: three fields for each tracked operand
 
 ``number`` names the entry's adjoint during a sweep. ``trackers`` is the set of tapes whose watched values it depends on.
 ``parent`` is the operand's entry, so what nothing refers to any more frees itself. ``edge(xp, g, residual)`` gives the
@@ -44,9 +44,9 @@ __all__ = [
     "record",
 ]
 
-Entry = tuple[Any, ...]
+Entry = list[Any]
 NOBODY: frozenset[int] = frozenset()
-CONSTANT: Entry = (0, NOBODY)
+CONSTANT: Entry = [0, NOBODY]
 OUTSIDE, PAUSED, RECORDING = range(3)  # what a tape is doing
 
 # Fast ways to record ufuncs, entered by core/rules.py.
@@ -70,11 +70,11 @@ class WengertList:
         Whether a tape of this list is inside its block, recording or paused.
     members : dict of int to int
         Tokens of the tapes that may still ask something, and what each is doing.
-    nested : bool
-        Whether some value is itself traced, so that adjoints may be.
+    special : bool
+        Whether the tight sweep does not apply: some value is itself traced, or some rule may raise.
     """
 
-    __slots__ = tuple("append entered entries leaves level limit live lock members nested sets tick".split())
+    __slots__ = tuple("append entered entries leaves level limit live lock members sets special tick".split())
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -84,7 +84,7 @@ class WengertList:
         self.limit = FIRST_COMPACTION
         self.live: frozenset[int] | None = None
         self.entered = False
-        self.nested = False
+        self.special = False
         self.leaves = 0
         self.lock = threading.RLock()
         self.members: dict[int, int] = {}
@@ -103,6 +103,8 @@ class WengertList:
                 self.sets = {s: s for s in self.sets if token not in s}
                 self.entries[:] = [e for e in self.entries if e[1] - {token}]
             else:
+                for entry in self.entries:
+                    del entry[2:]  # handles may outlive the recording, and must not keep it alive
                 self.entries.clear()
         self._refresh()
 
@@ -118,8 +120,8 @@ class WengertList:
     def leaf(self, value: Any, tokens: frozenset[int]) -> Recorded:
         """Watch a value: a new leaf, and the handle that stands for it."""
         self.leaves += 1
-        self.nested = self.nested or isinstance(value, Tracer)
-        return self.enter(value, (self.tick(), self.intern(tokens)))
+        self.special = self.special or isinstance(value, Tracer)
+        return self.enter(value, [self.tick(), self.intern(tokens)])
 
     def enter(self, value: Any, entry: Entry) -> Recorded:
         """Append an entry, and make the handle of its value."""
@@ -137,7 +139,7 @@ class WengertList:
         with self.lock:
             entries = self.entries
             length = len(entries)  # other threads may append meanwhile
-            if _abandoned(entries):
+            if ALONE_IN_MAP in map(getrefcount, entries):  # at the speed of C, since usually there is none
                 kept: list[Entry] = []
                 for i in range(length - 1, -1, -1):
                     if getrefcount(entries[i]) > ALONE:
@@ -147,11 +149,6 @@ class WengertList:
                 kept.reverse()
                 entries[:length] = kept
             self.limit = self.tick() + max(FIRST_COMPACTION, 2 * len(entries))
-
-
-def _abandoned(entries: list[Entry]) -> bool:
-    """Whether some entry has no reference but the list's; at the speed of C, since usually none has."""
-    return ALONE_IN_MAP in map(getrefcount, entries)
 
 
 def _calibrate() -> tuple[int, int]:
@@ -168,7 +165,6 @@ class Recorded(Tracer):
 
     __slots__ = ("__weakref__", "_entry", "_list", "_value")
 
-    _value: Any
     _list: WengertList
     _entry: Entry
 
@@ -237,12 +233,12 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     if primitive.reason is not None and not primitive.vjps:
         return out
     trackers = wengert.intern(tokens)
-    wengert.nested = wengert.nested or any(isinstance(v, Tracer) for v in values)
+    wengert.special = wengert.special or any(isinstance(v, Tracer) for v in values)
     fields: list[Any] = [wengert.tick(), trackers]
     for i, parent in enumerate(parents):
         if parent is not None:
             fields += _edge(primitive, i, values, parents, out, params)
-    return _enter(wengert, tuple(fields), trackers, out)
+    return _enter(wengert, fields, trackers, out)
 
 
 def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
@@ -319,6 +315,7 @@ def is_inexact(value: Any) -> bool:
 def record_unknown(wengert: WengertList, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Call a function without a rule; a derivative through it is an error when it is asked for, not before."""
     found: list[Recorded] = []
+    wengert.special = True
 
     def unwrap(x: Any) -> Any:
         if not isinstance(x, Recorded) or x._list is not wengert:
@@ -345,7 +342,7 @@ def _enter(wengert: WengertList, entry: Entry, trackers: frozenset[int], out: An
     parts = []
     for k, part in enumerate(out):
         if is_inexact(part):
-            selected = (wengert.tick(), trackers, None, entry, (select, k, metas))
+            selected = [wengert.tick(), trackers, None, entry, (select, k, metas)]
             part = wengert.enter(part, selected)
         parts.append(part)
     return tuple(parts)

@@ -15,7 +15,7 @@ from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.forward import Dual, dual
 from tapeflow.core.primitive import Traced
-from tapeflow.core.reverse import identity_edge, sweep, sweep_all
+from tapeflow.core.reverse import NODES, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
@@ -25,6 +25,15 @@ from tapeflow.recorders.variable import Variable
 __all__ = ["GradientTape"]
 
 _token = itertools.count(1).__next__
+
+
+def identity_edge(xp: Any, g: Any, residual: None) -> Any:
+    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
+    del xp, residual
+    return g
+
+
+NODES[identity_edge] = ()
 
 
 class GradientTape:
@@ -230,7 +239,7 @@ class GradientTape:
         if not value._entry[1]:
             return wengert.leaf(value._value, frozenset((self.token,)))
         trackers = wengert.intern(value._entry[1] | {self.token})
-        return wengert.enter(value._value, (wengert.tick(), trackers, identity_edge, value._entry, None))
+        return wengert.enter(value._value, [wengert.tick(), trackers, identity_edge, value._entry, None])
 
     def watched_variables(self) -> tuple[Variable, ...]:
         """Return the variables watched so far, in the order in which that began."""
@@ -247,11 +256,11 @@ class GradientTape:
         leaf = self._variable_entry(variable)
         if isinstance(value, Recorded) and value._list is wengert:
             trackers = wengert.intern(value._entry[1] | leaf[1])
-            entry: Entry = (wengert.tick(), trackers, identity_edge, value._entry, None, identity_edge, leaf, None)
+            entry: Entry = [wengert.tick(), trackers, identity_edge, value._entry, None, identity_edge, leaf, None]
             value = value._value
         else:
-            entry = (wengert.tick(), leaf[1], identity_edge, leaf, None)
-            wengert.nested = wengert.nested or isinstance(value, Tracer)
+            entry = [wengert.tick(), leaf[1], identity_edge, leaf, None]
+            wengert.special = wengert.special or isinstance(value, Tracer)
         return wengert.enter(value, entry)
 
     def _variable_entry(self, variable: Variable) -> Entry:
@@ -482,7 +491,7 @@ class GradientTape:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
         return (
             wengert.live is None
-            and not wengert.nested
+            and not wengert.special
             and wengert.leaves == len(sources)
             and all(len(n) == 2 for n in sources.values())
             and len(wengert.members) == 1
@@ -558,8 +567,8 @@ def _with_value(value: Any, inner: Any) -> Any:
     if isinstance(value, Dual):
         return dual(inner, value._tangent, value._accumulator)
     wengert = value._list
-    wengert.nested = True
-    return wengert.enter(inner, (wengert.tick(), value._entry[1], identity_edge, value._entry, None))
+    wengert.special = True
+    return wengert.enter(inner, [wengert.tick(), value._entry[1], identity_edge, value._entry, None])
 
 
 def _split(value: Any, accumulator: Any) -> tuple[Any, Any]:
