@@ -125,7 +125,6 @@ class Tracer(Traced):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Evaluate a NumPy function on traced values."""
-        del types
         if kwargs.get("out") is not None:
             raise errors.written_out(f"np.{function.__name__}")
         ours = FUNCTIONS.get(function)
