@@ -25,7 +25,7 @@ LAYERS = (
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # demo shows trace tables and reads the data sets, all of one layer.
-SIDEWAYS = {("demo", "viz"), ("demo", "data"), ("backends", "backends")}
+SIDEWAYS = {("demo", "viz"), ("demo", "data"), ("__main__", "cli")}
 FACADE = "tapeflow"
 
 

@@ -258,7 +258,7 @@ def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, An
         if kind is Dual and b._accumulator is accumulator:
             x1 = b._value
             t1 = b._tangent
-        elif kind is float or kind is int or kind is type(x0):
+        elif kind is float or kind is int or (kind is type(x0) and b.shape == x0.shape):
             x1 = b
         else:
             return _slow(primitive, a, b)
@@ -274,7 +274,7 @@ def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, An
         t1 = b._tangent
         x1 = b._value
         kind = type(a)
-        if t1 is None or not accumulator.entered or not (kind is float or kind is int or kind is type(x1)):
+        if t1 is None or not accumulator.entered or not (kind is float or kind is int):
             return _slow(primitive, a, b)
         out = ufunc(a, x1)
         seen = (None, a, x1, out)

@@ -85,7 +85,7 @@ def push_forward(accumulator: Accumulator, primitive: Primitive, args: tuple[Any
         primals.append(a._value if mine else np.asarray(a) if type(a) is list else a)
         tangents.append(a._tangent if mine else None)
     out = evaluate(primitive, primals, params)
-    if not accumulator.entered or (primitive.reason is not None and not primitive.jvps):
+    if not accumulator.entered:
         return out
     if primitive.linear:
         return _wrap(accumulator, out, _push_linear(primitive, primals, tangents, params))

@@ -142,7 +142,7 @@ def scatter_part(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, r
 
 def _calibrate() -> int:
     """What `getrefcount` says of an object that one local variable refers to; it depends on the interpreter."""
-    entry = [[]].pop()
+    entry: Any = [[]].pop()
     return getrefcount(entry)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from tapeflow.core.fast import install_binary, install_unary
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, bind, make_rule
+from tapeflow.core.tracer import call_unwrapped, plain
 from tapeflow.errors import undefined_elements
 
 __all__ = ["Partial", "binary", "elementwise", "general", "linear", "nondifferentiable", "share", "unary"]
@@ -80,7 +81,7 @@ def _product_rule(partial: Partial, pole: bool) -> Rule:
         return Rule(_number_rule(partial), ())
     names = make_rule(partial, skip=1).names
     if pole:
-        return Rule(lambda xp, g, *residuals: _product_at_poles(xp, g, partial(xp, *residuals)), names)
+        return Rule(lambda xp, g, *residuals: _product_at_poles(xp, g, partial, residuals), names)
     if len(names) == 1:
         return Rule(lambda xp, g, residual: g * partial(xp, residual), names)
     return Rule(lambda xp, g, *residuals: g * partial(xp, *residuals), names)
@@ -97,9 +98,11 @@ def _number_rule(partial: float) -> Callable[..., Any]:
     return lambda xp, g, residual=None: g * partial
 
 
-def _product_at_poles(xp: Any, g: Any, slope: Any) -> Any:
+def _product_at_poles(xp: Any, g: Any, partial: Callable[..., Any], residuals: Any) -> Any:
+    slope = partial(xp, *residuals)
     if not xp.all(xp.isfinite(slope)):
-        slope = xp.where(g == 0, 0, slope)
+        # Evaluated elsewhere, not only replaced: the slope's own derivative must not meet the pole either.
+        slope = partial(xp, *(xp.where((g == 0) & ~xp.isfinite(slope), 1, r) for r in residuals))
     return g * slope
 
 
@@ -157,12 +160,13 @@ def general(
 def nondifferentiable(function: Any, reason: str) -> Primitive:
     """Declare a function whose results carry no derivative (comparisons, indices), and say why."""
     primitive = Primitive(function.__name__, function, reason=reason)
-
-    def ours(*args: Any, **kwargs: Any) -> Any:
-        return bind(primitive, args, kwargs)
-
-    FUNCTIONS[function] = ours
+    FUNCTIONS[function] = bind_first(call_plainly, primitive)
     return primitive
+
+
+def call_plainly(primitive: Primitive, *args: Any, **kwargs: Any) -> Any:
+    """Call on the plain values behind all levels: what carries no derivative needs none of them."""
+    return call_unwrapped(primitive.evaluate, args, kwargs, plain)
 
 
 def call_ufunc(primitive: Primitive, *args: Any, where: Any = True, dtype: Any = None, **options: Any) -> Any:

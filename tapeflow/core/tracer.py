@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import index
 from typing import Any, NoReturn
 
 import numpy as np
@@ -53,13 +54,13 @@ METHODS = (
 ).split()
 IN_PLACE_METHODS = "fill itemset partition put resize setfield setflags sort".split()
 # Ways to a Python scalar: open once no tape follows the value.
-LEAVING = {
-    "__float__": "float(x) (or a function of the math module)",
-    "__int__": "int(x)",
-    "__complex__": "complex(x)",
-    "__index__": "operator.index(x)",
-    "item": "x.item()",
-    "tolist": "x.tolist()",
+LEAVING: dict[str, tuple[Callable[..., Any], str]] = {
+    "__float__": (float, "float(x) (or a function of the math module)"),
+    "__int__": (int, "int(x)"),
+    "__complex__": (complex, "complex(x)"),
+    "__index__": (index, "operator.index(x)"),
+    "item": (lambda x, *args: x.item(*args), "x.item()"),
+    "tolist": (lambda x: x.tolist(), "x.tolist()"),
 }
 COPYING = {
     "__reduce_ex__": "a traced value cannot be pickled, since it lives with its tape",
@@ -226,15 +227,13 @@ class Tracer(Traced):
 
     # ---- methods whose signature differs from the function's
 
-    def astype(self, dtype: Any, **kwargs: Any) -> Any:
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """Convert to another dtype; towards integers the derivative ends."""
-        return FUNCTIONS[np.ndarray.astype](self, dtype, **kwargs)
+        return FUNCTIONS[np.ndarray.astype](self, dtype, *args, **kwargs)
 
     def copy(self, order: str = "C") -> Any:
         """Return a new traced value that is equal to this one."""
         return np.copy(self, order=order)  # type: ignore[call-overload]
-
-    __pos__: Any
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Give the elements another shape."""
@@ -302,8 +301,8 @@ def _install() -> None:
         setattr(Tracer, name, _method(getattr(np, name)))
     for name in IN_PLACE_METHODS:
         setattr(Tracer, name, _refused(name))
-    for name, what in LEAVING.items():
-        setattr(Tracer, name, _leaving(name, what))
+    for name, (convert, what) in LEAVING.items():
+        setattr(Tracer, name, _leaving(convert, what))
     for name, what in COPYING.items():
         setattr(Tracer, name, _uncopied(what))
     for name in ("itemsize", "nbytes"):
@@ -336,12 +335,11 @@ def _method(function: Any) -> Callable[..., Any]:
     return method
 
 
-def _leaving(name: str, what: str) -> Callable[..., Any]:
+def _leaving(convert: Callable[..., Any], what: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any) -> Any:
         self._guard(what)
-        return getattr(plain(self), name)(*args)
+        return convert(plain(self), *args)
 
-    method.__name__ = name
     return method
 
 

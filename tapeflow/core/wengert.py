@@ -230,8 +230,6 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     out = evaluate(primitive, values, params)
     if not tokens:
         return constants(wengert, out)
-    if primitive.reason is not None and not primitive.vjps:
-        return out
     trackers = wengert.intern(tokens)
     wengert.special = wengert.special or any(isinstance(v, Tracer) for v in values)
     fields: list[Any] = [wengert.tick(), trackers]

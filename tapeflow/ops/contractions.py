@@ -1,59 +1,156 @@
-"""Products of vectors, matrices and tensors, and their diagonals."""
+"""Products of vectors, matrices and tensors, and their diagonals.
+
+All products are bilinear, so that their JVPs are the products themselves. VJPs are the same for real and complex
+operands (cotangents arrive conjugated, see core/reverse.py), except that of products which conjugate an operand.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapeflow.core.primitive import implements
+from tapeflow.backends import NUMPY, backend_for
+from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general, linear
 
-# ---- matmul: of stacks of matrices, to which everything else is brought
-
-
-def _mT(xp: Any, x: Any) -> Any:
-    return xp.swapaxes(x, -1, -2)
-
-
-_matmul = general(
-    "matmul",
-    np.matmul,
-    (lambda xp, t, x1: xp.matmul(t, x1), lambda xp, t, x0: xp.matmul(x0, t)),
-    (lambda xp, g, x1: xp.matmul(g, _mT(xp, x1)), lambda xp, g, x0: xp.matmul(_mT(xp, x0), g)),
-)
+__all__ = ["cross", "diag", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace"]
 
 
 def _array(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
+def _mT(xp: Any, x: Any) -> Any:
+    return xp.swapaxes(x, -1, -2)
+
+
+def _bilinear(name: str, left: Callable[..., Any], right: Callable[..., Any]) -> Primitive:
+    """Declare one of NumPy's products by the VJPs of its two operands."""
+    return general(
+        name,
+        getattr(np, name),
+        (
+            lambda xp, t, x1, **params: getattr(xp, name)(t, x1, **params),
+            lambda xp, t, x0, **params: getattr(xp, name)(x0, t, **params),
+        ),
+        (left, right),
+    )
+
+
+def _operands(name: str, options: dict[str, Any], dtype: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Convert the operands of a product to arrays of a dtype, and refuse keywords that would change the product."""
+    given = [k for k, v in options.items() if k not in ("casting", "order", "subok") and v not in (None, False)]
+    if given:
+        raise TypeError(f"np.{name}: {', '.join(map(repr, given))} is not supported for traced values")
+    return tuple(x if dtype is None else x.astype(dtype) for x in map(_array, arrays))
+
+
+def _rows(xp: Any, x: Any) -> Any:
+    """A stack of matrices as one long matrix."""
+    return xp.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
+
+
+# ---- matmul: vectors count as a row on the left and a column on the right
+
+
+def _matmul_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
+    rows = len(shape0) > 1
+    if x1.ndim == 1:
+        return g[..., None] * x1 if rows else g * x1
+    if not rows:
+        return xp.matmul(x1, g[..., None])[..., 0]
+    return xp.matmul(g, _mT(xp, x1))
+
+
+def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
+    columns = len(shape1) > 1
+    if x0.ndim == 1:
+        return x0[:, None] * g[..., None, :] if columns else g * x0
+    if not columns:
+        return xp.matmul(xp.ravel(g), _rows(xp, x0))
+    if len(shape1) == 2 < x0.ndim:  # one product of long matrices instead of a sum over a stack of products
+        x0, g = _rows(xp, x0), _rows(xp, g)
+    return xp.matmul(_mT(xp, x0), g)
+
+
+_matmul = _bilinear("matmul", _matmul_left, _matmul_right)
+
+
 @implements(np.matmul, np.linalg.matmul)
-def matmul(x1: Any, x2: Any, /, **options: Any) -> Any:
+def matmul(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
     """Matrix product; vectors count as a row on the left and a column on the right."""
-    del options
-    a, b = _array(x1), _array(x2)
-    if a.ndim >= 2 and b.ndim >= 2:
-        return _matmul(a, b)
-    if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul: operands of shapes {a.shape} and {b.shape}; a scalar needs np.multiply or *")
-    if a.ndim == 1 and b.ndim == 1:
-        return _dot(a, b)
-    if a.ndim == 1:
-        y = _matmul(np.reshape(a, (1, -1)), b)
-        return np.reshape(y, (*y.shape[:-2], y.shape[-1]))
-    return np.reshape(_matmul(a, np.reshape(b, (-1, 1))), (*np.broadcast_shapes(a.shape[:-2]), a.shape[-2]))
+    return _matmul(*_operands("matmul", options, dtype, x1, x2))
 
 
-# ---- dot of two vectors
+# ---- products over chosen axes: the transpose is the product of the cotangent and the other operand
 
-_dot = general(
-    "dot",
-    np.dot,
-    (lambda xp, t, x1: xp.dot(t, x1), lambda xp, t, x0: xp.dot(x0, t)),
-    (lambda xp, g, x1: g * x1, lambda xp, g, x0: g * x0),
+
+def _dot_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
+    if len(shape0) == 0 or x1.ndim == 0:
+        return g * x1
+    if len(shape0) <= 2 and x1.ndim <= 2:
+        return _matmul_left(xp, g, x1, shape0)
+    free = [k for k in range(x1.ndim) if k != max(x1.ndim - 2, 0)]
+    return xp.tensordot(g, x1, axes=(tuple(range(g.ndim - len(free), g.ndim)), tuple(free)))
+
+
+def _dot_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
+    if len(shape1) == 0 or x0.ndim == 0:
+        return g * x0
+    if len(shape1) <= 2 and x0.ndim <= 2:
+        return _matmul_right(xp, g, x0, shape1)
+    free = tuple(range(x0.ndim - 1))
+    return xp.moveaxis(xp.tensordot(x0, g, axes=(free, free)), 0, max(len(shape1) - 2, 0))
+
+
+def _inner_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
+    if len(shape0) == 0 or x1.ndim == 0:
+        return g * x1
+    n = x1.ndim - 1
+    return xp.tensordot(g, x1, axes=(tuple(range(g.ndim - n, g.ndim)), tuple(range(n))))
+
+
+def _inner_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
+    if len(shape1) == 0 or x0.ndim == 0:
+        return g * x0
+    free = tuple(range(x0.ndim - 1))
+    return xp.tensordot(g, x0, axes=(free, free))
+
+
+def _free(ndim: int, summed: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(k for k in range(ndim) if k not in summed)
+
+
+def _places(summed: tuple[int, ...], partners: tuple[int, ...]) -> tuple[int, ...]:
+    """Where summed axes go that come back in the order of their partners."""
+    return tuple(axis for _, axis in sorted(zip(partners, summed, strict=True)))
+
+
+def _tensordot_left(xp: Any, g: Any, x1: Any, shape0: Any, *, axes: Any) -> Any:
+    left, right = axes
+    free = _free(x1.ndim, right)
+    y = xp.tensordot(g, x1, axes=(tuple(range(g.ndim - len(free), g.ndim)), free))
+    return xp.transpose(y, tuple(np.argsort((*_free(len(shape0), left), *_places(left, right)))))
+
+
+def _tensordot_right(xp: Any, g: Any, x0: Any, shape1: Any, *, axes: Any) -> Any:
+    left, right = axes
+    free = _free(x0.ndim, left)
+    y = xp.tensordot(x0, g, axes=(free, tuple(range(len(free)))))
+    return xp.transpose(y, tuple(np.argsort((*_places(right, left), *_free(len(shape1), right)))))
+
+
+_dot = _bilinear("dot", _dot_left, _dot_right)
+_inner = _bilinear("inner", _inner_left, _inner_right)
+_tensordot = _bilinear("tensordot", _tensordot_left, _tensordot_right)
+_outer = _bilinear(
+    "outer",
+    lambda xp, g, x1, shape0: xp.reshape(xp.matmul(g, xp.ravel(x1)), shape0),
+    lambda xp, g, x0, shape1: xp.reshape(xp.matmul(xp.ravel(x0), g), shape1),
 )
 
 
@@ -61,198 +158,169 @@ _dot = general(
 def dot(a: Any, b: Any, out: None = None) -> Any:
     """Sum product over the last axis of the first and the last but one of the second array."""
     del out
-    a, b = _array(a), _array(b)
-    if a.ndim == 0 or b.ndim == 0:
-        return a * b
-    if a.ndim == 1 and b.ndim == 1:
-        return _dot(a, b)
-    if a.ndim <= 2 and b.ndim <= 2:
-        return matmul(a, b)
-    return tensordot(a, b, axes=((a.ndim - 1,), (max(b.ndim - 2, 0),)))
-
-
-@implements(np.vdot)
-def vdot(a: Any, b: Any, /) -> Any:
-    """Inner product of all elements, the first conjugated."""
-    return _dot(np.conjugate(np.ravel(a)), np.ravel(b))
+    return _dot(_array(a), _array(b))
 
 
 @implements(np.inner)
 def inner(a: Any, b: Any, /) -> Any:
     """Sum product over the last axes."""
-    a, b = _array(a), _array(b)
-    if a.ndim == 0 or b.ndim == 0:
-        return a * b
-    return tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 1,)))
+    return _inner(_array(a), _array(b))
 
 
-@implements(np.outer, np.linalg.outer)
+@implements(np.outer)
 def outer(a: Any, b: Any, out: None = None) -> Any:
     """Products of all pairs of elements."""
     del out
-    return np.reshape(_array(a), (-1, 1)) * np.reshape(_array(b), (1, -1))
+    return _outer(_array(a), _array(b))
 
 
-@implements(np.tensordot, np.linalg.tensordot)
+@implements(np.linalg.outer)
+def linalg_outer(x1: Any, x2: Any, /) -> Any:
+    """Products of all pairs of elements of two vectors."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"Input arrays must be one-dimensional, but they are x1.ndim={np.ndim(x1)}, {np.ndim(x2)}.")
+    return outer(x1, x2)
+
+
+@implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum product over the given axes, as one matrix product."""
     a, b = _array(a), _array(b)
-    if isinstance(axes, (int, np.integer)):
-        left, right = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
-    else:
-        left, right = (normalize_axis_tuple(k, x.ndim) for k, x in zip(axes, (a, b), strict=True))
-    if [a.shape[k] for k in left] != [b.shape[k] for k in right]:
-        raise ValueError(f"shape-mismatch for sum: axes {left} of {a.shape} and {right} of {b.shape}")
-    rows = tuple(k for k in range(a.ndim) if k not in left)
-    columns = tuple(k for k in range(b.ndim) if k not in right)
-    length = int(np.prod([a.shape[k] for k in left]))
-    row_shape, column_shape = [a.shape[k] for k in rows], [b.shape[k] for k in columns]
-    first = np.reshape(np.transpose(a, rows + left), (int(np.prod(row_shape)), length))
-    second = np.reshape(np.transpose(b, right + columns), (length, int(np.prod(column_shape))))
-    return np.reshape(_matmul(first, second), (*row_shape, *column_shape))[()]
+    try:
+        left, right = axes
+    except TypeError:
+        left, right = range(-axes, 0), range(axes)
+    return _tensordot(a, b, axes=(normalize_axis_tuple(left, a.ndim), normalize_axis_tuple(right, b.ndim)))
 
 
-@implements(np.vecdot, np.linalg.vecdot)
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **options: Any) -> Any:
-    """Inner product along an axis, the first conjugated."""
-    del options
-    return np.sum(np.conjugate(x1) * x2, axis=axis)
+implements(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: tensordot(x1, x2, axes))
 
+# ---- products that conjugate their first operand: J^T g of it is the conjugate of what it would be otherwise
 
-# ---- einsum
-
-
-def _einsum_transpose(xp: Any, g: Any, i: int, xs: Any, shapes: Any, *, spec: tuple[Any, ...]) -> Any:
-    """Exchange the roles of operand and output: the transpose of a product of the other operands.
-
-    Letters of the operand that stand nowhere else were summed, so the cotangent is repeated along them; a letter that
-    stands twice in the operand picks a diagonal, into which the cotangent is put back.
-    """
-    inputs, output = spec
-    mine = inputs[i]
-    others = [k for k in range(len(inputs)) if k != i]
-    unique = "".join(dict.fromkeys(mine))
-    known = set(output).union(*(inputs[k] for k in others))
-    reached = "".join(c for c in unique if c in known)
-    y = xp.einsum(f"{','.join([output, *(inputs[k] for k in others)])}->{reached}", g, *(xs[k] for k in others))
-    lengths = {c: n for c, n in zip(mine, shapes[i], strict=True) if n != 1}
-    shape = tuple(lengths.get(c, 1) for c in unique)
-    y = xp.reshape(y, tuple(y.shape[reached.index(c)] if c in reached else 1 for c in unique))
-    y = xp.broadcast_to(y, np.broadcast_shapes(y.shape, shape))
-    for c in unique:
-        places = [k for k, d in enumerate(mine) if d == c]
-        if len(places) > 1:
-            y = _on_diagonal(xp, y, mine, unique, c)
-            unique = unique.replace(c, "") + c * len(places)
-    if unique == mine:
-        return y
-    # What is left is the order of the axes; equal letters are interchangeable on a diagonal.
-    free = list(unique)
-    order = []
-    for c in mine:
-        order.append(free.index(c))
-        free[order[-1]] = ""
-    return xp.transpose(y, tuple(order))
-
-
-def _on_diagonal(xp: Any, y: Any, mine: str, unique: str, letter: str) -> Any:
-    """Move an axis last and repeat it, zero off the diagonal."""
-    place, count = unique.index(letter), mine.count(letter)
-    n = y.shape[place]
-    y = xp.moveaxis(y, place, -1)
-    for _ in range(count - 1):
-        y = y[..., None] * np.eye(n, dtype=y.real.dtype)
-    return y
-
-
-_einsum = general(
-    "einsum",
-    lambda *xs, spec: np.einsum(f"{','.join(spec[0])}->{spec[1]}", *xs, optimize=len(xs) > 2),
-    lambda xp, t, i, xs, *, spec: xp.einsum(
-        f"{','.join(spec[0])}->{spec[1]}", *(t if k == i else x for k, x in enumerate(xs))
-    ),
-    _einsum_transpose,
-    variadic=True,
+_vdot = _bilinear(
+    "vdot",
+    lambda xp, g, x1, shape0: xp.reshape(xp.conjugate(g * x1), shape0),
+    lambda xp, g, x0, shape1: xp.reshape(g * xp.conjugate(x0), shape1),
 )
 
 
-@implements(np.einsum)
-def einsum(*operands: Any, out: None = None, optimize: Any = False, **options: Any) -> Any:
-    """Einstein summation, in any of the forms that NumPy accepts."""
-    del out, optimize
-    if set(options) - {"dtype", "order", "casting"}:
-        raise TypeError(f"einsum() got an unexpected keyword argument {next(iter(options))!r}")
-    subscripts, arrays = _subscripts(operands)
-    return _einsum(*arrays, spec=_explicit(subscripts, arrays))
+@implements(np.vdot)
+def vdot(a: Any, b: Any, /) -> Any:
+    """Inner product of all elements, the first conjugated."""
+    return _vdot(_array(a), _array(b))
 
 
-def _subscripts(operands: Sequence[Any]) -> tuple[str, list[Any]]:
-    """The string form of the arguments."""
-    if isinstance(operands[0], str):
-        return operands[0].replace(" ", ""), [_array(x) for x in operands[1:]]
-    pairs = len(operands) // 2
-    arrays = [_array(operands[2 * k]) for k in range(pairs)]
-    text = ",".join(_letters(operands[2 * k + 1]) for k in range(pairs))
-    return text + (f"->{_letters(operands[-1])}" if len(operands) % 2 else ""), arrays
+def _declare_vector_products() -> None:
+    """NumPy's ufuncs for stacks of vectors; the last two came with 2.2."""
+    products: dict[str, tuple[Any, Any]] = {
+        "vecdot": (
+            lambda xp, g, x1: xp.conjugate(g[..., None] * x1),
+            lambda xp, g, x0: g[..., None] * xp.conjugate(x0),
+        ),
+        "matvec": (
+            lambda xp, g, x1: g[..., :, None] * x1[..., None, :],
+            lambda xp, g, x0: xp.matvec(_mT(xp, x0), g),
+        ),
+        "vecmat": (
+            lambda xp, g, x1: xp.conjugate(xp.matvec(x1, g)),
+            lambda xp, g, x0: xp.conjugate(x0)[..., :, None] * g[..., None, :],
+        ),
+    }
+    for name, (left, right) in products.items():
+        if hasattr(np, name):
+            implements(getattr(np, name))(_vector_product(name, _bilinear(name, left, right)))
 
 
-def _letters(labels: Any) -> str:
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    return "".join("..." if k is Ellipsis else alphabet[k] for k in labels)
+def _vector_product(name: str, primitive: Primitive) -> Callable[..., Any]:
+    def ours(x1: Any, x2: Any, /, *, dtype: Any = None, axis: int = -1, **options: Any) -> Any:
+        x1, x2 = _operands(name, options, dtype, x1, x2)
+        if axis != -1 and name == "vecdot":
+            x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
+        elif axis != -1:
+            raise TypeError(f"np.{name}: 'axis' is not supported for traced values")
+        return primitive(x1, x2)
+
+    return ours
 
 
-def _explicit(subscripts: str, arrays: list[Any]) -> tuple[tuple[str, ...], str]:
-    """Letters for all axes of operands and output: no ellipsis, no implied output."""
-    left, arrow, right = subscripts.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(arrays):
-        raise ValueError(f"einsum: {len(terms)} terms in {subscripts!r} for {len(arrays)} operands")
-    spare = [c for c in "zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
-    hidden = [x.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, x in zip(terms, arrays, strict=True)]
-    dots = "".join(spare[: max(hidden, default=0)])
-    inputs = tuple(t.replace("...", dots[len(dots) - n :]) for t, n in zip(terms, hidden, strict=True))
-    for t, x in zip(inputs, arrays, strict=True):
-        if len(t) != x.ndim:
-            raise ValueError(f"einsum: term {t!r} of {subscripts!r} for an operand of shape {x.shape}")
-    if arrow:
-        return inputs, right.replace("...", dots)
-    letters = "".join(inputs)
-    return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+_declare_vector_products()
+implements(np.linalg.vecdot)(lambda x1, x2, /, *, axis=-1: np.vecdot(x1, x2, axis=axis))
+
+# ---- products made of others
 
 
-# ---- diagonals
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """Kronecker product."""
+    a, b = _array(a), _array(b)
+    ndim = max(a.ndim, b.ndim)
+    shape0, shape1 = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
+    y = np.reshape(a, [n for k in shape0 for n in (k, 1)]) * np.reshape(b, [n for k in shape1 for n in (1, k)])
+    return np.reshape(y, tuple(n * m for n, m in zip(shape0, shape1, strict=True)))
 
 
-def _diagonal_mask(n: int, m: int, offset: int) -> Any:
-    return np.eye(n, m, offset, dtype=bool)
+@implements(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Cross product of vectors of three components."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(_array(a), axisa, -1), np.moveaxis(_array(b), axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError("np.cross: traced vectors must have three components; for two write a0 * b1 - a1 * b0")
+    (a0, a1, a2), (b0, b1, b2) = ([x[..., k] for k in range(3)] for x in (a, b))
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)
 
 
-def _diagonal_transpose(xp: Any, g: Any, shape: Any, *, offset: int) -> Any:
+implements(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis))
+
+# ---- diagonals of the last two axes, and their transpose
+
+
+def _length(shape: Any, offset: int) -> int:
     n, m = shape[-2:]
-    rows = np.arange(n)[:, None]
-    place = np.clip(rows + min(offset, 0), 0, max(g.shape[-1] - 1, 0)) + np.zeros((1, m), int)
-    if not g.shape[-1]:
-        return xp.broadcast_to(xp.zeros((), g.dtype), shape)
-    return xp.where(_diagonal_mask(n, m, offset), xp.take(g, place, axis=-1), 0)
+    return max(0, min(n + min(offset, 0), m - max(offset, 0)))
 
 
-# Of the last two axes; other axes are moved there first.
-_diagonal = linear("diagonal", lambda x, *, offset: np.diagonal(x, offset, -2, -1), _diagonal_transpose)
+def _embed_evaluate(x: Any, *, offset: int, shape: tuple[int, int]) -> Any:
+    n, m = shape
+    flat = (backend_for(x) or NUMPY).xp.zeros((*x.shape[:-1], n * m), x.dtype)
+    start = max(offset, 0) + max(-offset, 0) * m
+    flat[..., start : start + x.shape[-1] * (m + 1) : m + 1] = x
+    return flat.reshape((*x.shape[:-1], n, m))
+
+
+_embed = linear("embed_diagonal", _embed_evaluate, lambda xp, g, *, offset, shape: _diagonal(g, offset=offset))
+_diagonal: Primitive = linear(
+    "diagonal",
+    lambda x, *, offset: np.diagonal(x, offset, -2, -1),
+    lambda xp, g, shape, *, offset: _embed(g, offset=offset, shape=shape[-2:]),
+)
+
+
+def _spread_trace(xp: Any, g: Any, shape: Any, *, offset: int) -> Any:
+    every = xp.broadcast_to(g[..., None], (*g.shape, _length(shape, offset)))
+    return _embed(every, offset=offset, shape=shape[-2:])
+
+
+_trace = linear("trace", lambda x, *, offset: np.trace(x, offset, -2, -1), _spread_trace)
+
+
+def _planes_last(a: Any, axis1: int, axis2: int) -> Any:
+    i, j = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
+    return a if (i, j) == (a.ndim - 2, a.ndim - 1) else np.moveaxis(a, (i, j), (-2, -1))
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Diagonals of the matrices that two axes span."""
-    i, j = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
-    if (i, j) != (a.ndim - 2, a.ndim - 1):
-        a = np.moveaxis(a, (i, j), (-2, -1))
-    return _diagonal(a, offset=offset)
+    return _diagonal(_planes_last(a, axis1, axis2), offset=int(offset))
 
 
 @implements(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
     """Sum of a diagonal."""
-    return np.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+    del out
+    return _trace(_planes_last(a if dtype is None else a.astype(dtype), axis1, axis2), offset=int(offset))
 
 
 implements(np.linalg.diagonal)(lambda x, /, *, offset=0: diagonal(x, offset, -2, -1))
@@ -267,8 +335,10 @@ def diag(v: Any, k: int = 0) -> Any:
     if v.ndim != 1:
         raise ValueError("Input must be 1- or 2-d.")
     n = v.shape[0] + abs(k)
-    rows = np.clip(np.arange(n) + min(k, 0), 0, v.shape[0] - 1)
-    return np.where(_diagonal_mask(n, n, k), np.reshape(v[rows], (-1, 1)), 0)
+    return _embed(v, offset=k, shape=(n, n))
+
+
+implements(np.diagflat)(lambda v, k=0: diag(np.ravel(v), k))
 
 
 def _masked(mask: Callable[..., Any]) -> Callable[..., Any]:
@@ -280,3 +350,108 @@ def _masked(mask: Callable[..., Any]) -> Callable[..., Any]:
 
 implements(np.tril)(_masked(lambda shape, k: np.tri(*shape, k=k, dtype=bool)))
 implements(np.triu)(_masked(lambda shape, k: ~np.tri(*shape, k=k - 1, dtype=bool)))
+
+# ---- einsum
+
+Spec = tuple[tuple[str, ...], str]
+LARGE = 10_000  # so many products are done faster by matrix products than by loops, plan included
+
+
+def _contract(xp: Any, spec: Spec, arrays: Sequence[Any], optimize: Any) -> Any:
+    return xp.einsum(f"{','.join(spec[0])}->{spec[1]}", *arrays, optimize=optimize)
+
+
+def _einsum_transpose(xp: Any, g: Any, i: int, xs: Any, shapes: Any, *, spec: Spec, optimize: Any) -> Any:
+    """Exchange the roles of operand and output: the transpose of a product of the other operands.
+
+    Letters of the operand that stand nowhere else were summed, so the cotangent is repeated along them; a letter that
+    stands twice in the operand picks a diagonal, into which the cotangent is put back.
+    """
+    inputs, output = spec
+    mine = inputs[i]
+    others = [k for k in range(len(inputs)) if k != i]
+    unique = "".join(dict.fromkeys(mine))
+    known = set(output).union(*(inputs[k] for k in others))
+    reached = "".join(c for c in unique if c in known)
+    exchanged = ((output, *(inputs[k] for k in others)), reached)
+    lengths = {c: n for term, shape in zip(inputs, shapes, strict=True) for c, n in zip(term, shape, strict=True)}
+    fast = bool(optimize) or len(others) > 1 or (len(others) == 1 and prod(lengths.values()) > LARGE)
+    y = _contract(xp, exchanged, (g, *(xs[k] for k in others)), fast)
+    if reached != unique or y.shape != tuple(shapes[i][mine.index(c)] for c in unique):
+        own = dict(zip(mine, shapes[i], strict=True))
+        y = xp.reshape(y, tuple(y.shape[reached.index(c)] if c in reached else 1 for c in unique))
+        y = xp.broadcast_to(y, np.broadcast_shapes(y.shape, tuple(own[c] for c in unique)))
+    return y if unique == mine else _undiagonal(xp, y, unique, mine)
+
+
+def _undiagonal(xp: Any, y: Any, unique: str, mine: str) -> Any:
+    """Put back the diagonals that repeated letters picked: from axes named by `unique` to those named by `mine`."""
+    for c in unique:
+        for _ in range(mine.count(c) - 1):
+            y = xp.moveaxis(y, unique.index(c), -1)
+            unique = unique.replace(c, "", 1) + c + c
+            y = _embed(y, offset=0, shape=(y.shape[-1], y.shape[-1]))
+    # What is left is the order of the axes; equal letters are interchangeable on a diagonal.
+    free = list(unique)
+    order = []
+    for c in mine:
+        order.append(free.index(c))
+        free[order[-1]] = ""
+    return xp.transpose(y, tuple(order))
+
+
+_einsum = general(
+    "einsum",
+    lambda *xs, spec, optimize: _contract(np, spec, xs, optimize),
+    lambda xp, t, i, xs, *, spec, optimize: _contract(
+        xp, spec, [t if k == i else x for k, x in enumerate(xs)], optimize
+    ),
+    _einsum_transpose,
+    variadic=True,
+)
+
+
+@implements(np.einsum)
+def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any = None, **options: Any) -> Any:
+    """Einstein summation, in any of the forms that NumPy accepts."""
+    del out
+    subscripts, arrays = _subscripts(operands)
+    arrays = _operands("einsum", options, dtype, *arrays)
+    optimize = tuple(optimize) if isinstance(optimize, list) else optimize
+    return _einsum(*arrays, spec=_explicit(subscripts, arrays), optimize=optimize)
+
+
+def _subscripts(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """The string form of the arguments."""
+    if isinstance(operands[0], str):
+        return operands[0].replace(" ", ""), [_array(x) for x in operands[1:]]
+    pairs = len(operands) // 2
+    arrays = [_array(operands[2 * k]) for k in range(pairs)]
+    text = ",".join(_letters(operands[2 * k + 1]) for k in range(pairs))
+    return text + (f"->{_letters(operands[-1])}" if len(operands) % 2 else ""), arrays
+
+
+def _letters(labels: Any) -> str:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return "".join("..." if k is Ellipsis else alphabet[k] for k in labels)
+
+
+def _explicit(subscripts: str, arrays: Sequence[Any]) -> Spec:
+    """Letters for all axes of operands and output: no ellipsis, no implied output."""
+    left, arrow, right = subscripts.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(arrays):
+        raise ValueError(f"einsum: {len(terms)} terms in {subscripts!r} for {len(arrays)} operands")
+    spare = [c for c in "zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
+    hidden = [x.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, x in zip(terms, arrays, strict=True)]
+    dots = "".join(spare[: max(hidden, default=0)])
+    inputs = tuple(t.replace("...", dots[len(dots) - n :]) for t, n in zip(terms, hidden, strict=True))
+    for t, x in zip(inputs, arrays, strict=True):
+        if len(t) != x.ndim:
+            raise ValueError(f"einsum: term {t!r} of {subscripts!r} for an operand of shape {x.shape}")
+    if arrow:
+        if dots and "..." not in right:
+            raise ValueError(f"einsum: the output of {subscripts!r} must contain '...', which broadcasts axes")
+        return inputs, right.replace("...", dots)
+    letters = "".join(inputs)
+    return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))

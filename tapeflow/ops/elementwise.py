@@ -247,6 +247,14 @@ implements(np.divmod)(lambda x1, x2, **options: (np.floor_divide(x1, x2), np.rem
 for _ufunc in (np.floor, np.ceil, np.rint, np.trunc, np.sign, np.spacing):
     unary(_ufunc, 0, reason="piecewise constant")
 binary(np.floor_divide, 0, 0, reason="piecewise constant")
+_round = general(
+    "round",
+    lambda x, *, decimals: np.round(x, decimals),
+    lambda xp, t, *, decimals: xp.zeros_like(t),
+    lambda xp, g, *, decimals: xp.zeros_like(g),
+)
+implements(np.round, np.around)(lambda a, decimals=0, out=None: _round(a, decimals=decimals))
+implements(np.fix)(lambda x, out=None: np.trunc(x))
 
 # ---- no derivative: plain values
 

@@ -1,10 +1,11 @@
-"""Linear algebra.
+"""Solution of linear systems, determinants and norms.
 
-Sources of the formulas:
+Sources:
 
 [G] M. B. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
     differentiation", 2008.
-[M] I. Murray, "Differentiation of the Cholesky decomposition", arXiv 1602.07527.
+[P] G. H. Golub, V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
+    separate", SIAM J. Numer. Anal. 10, 1973, eq. 4.12.
 
 The collections give adjoints with conjugate transposes. Cotangents arrive conjugated here (see core/reverse.py), which
 turns those into plain transposes for holomorphic functions; rules of the others say what they do.
@@ -13,17 +14,35 @@ turns those into plain transposes for holomorphic functions; rules of the others
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapeflow.core.primitive import implements
+from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
+from tapeflow.core.tracer import plain
 from tapeflow.errors import RuleError
 
+__all__ = [
+    "matrix_norm",
+    "matrix_power",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "solve",
+    "tensorinv",
+    "tensorsolve",
+    "vector_norm",
+]
+
+_NOTHING: Any = np._NoValue
 _SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
-_EighResult: Any = type(np.linalg.eigh(np.eye(1)))
+
+
+def _array(x: Any) -> Any:
+    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _mT(xp: Any, x: Any) -> Any:
@@ -31,19 +50,15 @@ def _mT(xp: Any, x: Any) -> Any:
 
 
 def _mH(xp: Any, x: Any) -> Any:
-    return xp.conjugate(xp.swapaxes(x, -1, -2))
-
-
-def _hermitian(xp: Any, x: Any) -> Any:
-    return 0.5 * (x + _mH(xp, x))
+    return xp.conjugate(_mT(xp, x)) if x.dtype.kind == "c" else _mT(xp, x)
 
 
 def _each(scalar: Any) -> Any:
     """A stack of scalars, to be multiplied with a stack of matrices."""
-    return np.reshape(scalar, (*np.shape(scalar), 1, 1))
+    return scalar[..., None, None]
 
 
-# ---- inverse and solution [G, 2.2.3, 2.3.1]
+# ---- inverse and solution [G, 2.2.3, 2.3.1]; the right-hand side may be one vector
 
 _inv = general(
     "inv",
@@ -53,45 +68,154 @@ _inv = general(
 )
 implements(np.linalg.inv)(lambda a: _inv(a))
 
-# Of matrices on both sides.
+
+def _solve_each(xp: Any, a: Any, b: Any, vector: bool) -> Any:
+    """Solve for a stack of vectors or of matrices."""
+    return xp.linalg.solve(a, b[..., None])[..., 0] if vector and b.ndim > 1 else xp.linalg.solve(a, b)
+
+
+def _solve_jvp(xp: Any, t: Any, x0: Any, y: Any, shape1: Any) -> Any:
+    if len(shape1) == 1:
+        return -_solve_each(xp, x0, (t @ y[..., None])[..., 0], True)
+    return -xp.linalg.solve(x0, t @ y)
+
+
+def _solve_vjp(xp: Any, g: Any, x0: Any, y: Any, shape1: Any) -> Any:
+    vector = len(shape1) == 1
+    back = _solve_each(xp, _mT(xp, x0), g, vector)
+    return -(back[..., :, None] * y[..., None, :]) if vector else -(back @ _mT(xp, y))
+
+
 _solve = general(
     "solve",
     np.linalg.solve,
-    (lambda xp, t, x0, y: -xp.linalg.solve(x0, t @ y), lambda xp, t, x0: xp.linalg.solve(x0, t)),
-    (
-        lambda xp, g, x0, y: -(xp.linalg.solve(_mT(xp, x0), g) @ _mT(xp, y)),
-        lambda xp, g, x0: xp.linalg.solve(_mT(xp, x0), g),
-    ),
+    (_solve_jvp, lambda xp, t, x0: xp.linalg.solve(x0, t)),
+    (_solve_vjp, lambda xp, g, x0, shape1: _solve_each(xp, _mT(xp, x0), g, len(shape1) == 1)),
 )
 
 
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
-    """Solve linear systems; a vector on the right-hand side is one column."""
-    if b.ndim == 1:
-        return _solve(a, np.reshape(b, (-1, 1)))[..., 0]
-    return _solve(a, b)
+    """Solve linear systems; a right-hand side with one axis is a vector."""
+    return _solve(_array(a), _array(b))
 
 
-# ---- determinants [G, 2.2.4]
+@implements(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """Inverse with respect to a product over the last `ind` axes."""
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    rows, columns = a.shape[:ind], a.shape[ind:]
+    return np.reshape(_inv(np.reshape(a, (math.prod(rows), math.prod(columns)))), (*columns, *rows))
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """Solve a tensor equation; `axes` of the first operand go last."""
+    a, b = _array(a), _array(b)
+    if axes is not None:
+        moved = [k % a.ndim for k in axes]
+        a = np.transpose(a, [k for k in range(a.ndim) if k not in moved] + moved)
+    shape = a.shape[b.ndim :]
+    return np.reshape(_solve(np.reshape(a, (b.size, math.prod(shape))), np.ravel(b)), shape)
+
+
+# ---- pseudo-inverse [P]: of constant rank
+
+
+def _pinv_jvp(xp: Any, t: Any, x: Any, y: Any, **options: Any) -> Any:
+    th, yh = _mH(xp, t), _mH(xp, y)
+    left, right = y @ (yh @ th), (th @ yh) @ y
+    return left - left @ x @ y + right - y @ (x @ right) - y @ t @ y
+
+
+def _pinv_vjp(xp: Any, g: Any, x: Any, y: Any, **options: Any) -> Any:
+    # The adjoint of each term; the two projectors are Hermitian.
+    gh, yh = _mT(xp, g), _mH(xp, y)
+    left, right = gh @ y @ yh, yh @ y @ gh
+    adjoint = left - x @ (y @ left) + right - right @ y @ x - yh @ _mH(xp, gh) @ yh
+    return xp.conjugate(adjoint)
+
+
+_pinv = general("pinv", lambda x, **options: np.linalg.pinv(x, **options), _pinv_jvp, _pinv_vjp)
+
+
+@implements(np.linalg.pinv)
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _NOTHING) -> Any:
+    """Pseudo-inverse; its derivative exists where the rank does not change nearby."""
+    tolerance = {} if rtol is _NOTHING else {"rtol": rtol}
+    return _pinv(a, rcond=rcond, hermitian=hermitian, **tolerance)
+
+
+# ---- determinants [G, 2.2.4]: the derivative of the determinant is the matrix of cofactors, for any rank
+
+
+def _is_regular(x: Any) -> bool:
+    """Whether the inverse of all matrices has at least half of the digits."""
+    try:
+        inverse = np.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        return False
+    condition = np.linalg.norm(x, 1, axis=(-2, -1)) * np.linalg.norm(inverse, 1, axis=(-2, -1))
+    return bool(np.all(condition < float(np.finfo(x.dtype).eps) ** -0.5))
+
+
+def _products_of_others(s: Any, left_out: Any) -> Any:
+    """Products along the last axis of those that a mask does not leave out; a mask for each result."""
+    return np.prod(np.where(left_out, 1, s[(..., *(None,) * (left_out.ndim - 1), slice(None))]), axis=-1)
+
+
+def _by_singular_values(x: Any) -> tuple[Any, Any, Any]:
+    """Factors of x = u * s @ vh, s taken out, and s: for u.conj() and vh.conj() are their own cofactors but for a phase."""
+    u, s, vh = np.linalg.svd(x)
+    u = np.conjugate(u) * _each(np.linalg.det(u) * np.linalg.det(vh))
+    return u, s, np.conjugate(vh)
 
 
 def _cofactor_evaluate(x: Any) -> Any:
-    u, s, vh = np.linalg.svd(x)
+    if _is_regular(x):
+        return _each(np.linalg.det(x)) * _mT(np, np.linalg.inv(x))
+    u, s, vh = _by_singular_values(x)
+    return (u * _products_of_others(s, np.eye(s.shape[-1], dtype=bool))[..., None, :]) @ vh
+
+
+def _cofactor_change_evaluate(x: Any, t: Any) -> Any:
+    """Derivative of the cofactors in a direction.
+
+    cof(u s vh) = cof(u) cof(s) cof(vh), and cofactors of a diagonal matrix change with elements on the diagonal by
+    products of all but two elements, and with one off the diagonal only at the transposed place.
+    """
+    u, s, vh = _by_singular_values(x)
     n = s.shape[-1]
-    others = np.prod(np.where(np.eye(n, dtype=bool), 1, s[..., None, :]), axis=-1)
-    adjugate = (_mH(np, vh) * others[..., None, :]) @ _mH(np, u)
-    return _mT(np, adjugate * _each(np.linalg.det(u) * np.linalg.det(vh))).astype(x.dtype)
+    one = np.eye(n, dtype=bool)
+    pairs = np.where(one, 0, _products_of_others(s, one[:, None, :] | one[None, :, :]))
+    u0, _, vh0 = np.linalg.svd(x)
+    t = _mH(np, u0) @ t @ _mH(np, vh0)
+    on_diagonal = np.sum(pairs * np.diagonal(t, axis1=-2, axis2=-1)[..., None, :], axis=-1)
+    return (u @ (one * on_diagonal[..., None, :] - pairs * _mT(np, t)) @ vh).astype(x.dtype)
 
 
-# The derivative of the determinant, by singular values, so that singular matrices have it too. Its own derivative needs
-# the inverse, whose error says so where there is none.
-_cofactor = general(
-    "cofactor",
-    _cofactor_evaluate,
-    lambda xp, t, x, y: (z := _mT(xp, xp.linalg.inv(x))) * _each(xp.sum(y * t, axis=(-2, -1))) - y @ _mT(xp, t) @ z,
-    lambda xp, g, x, y: y * _each(xp.sum(g * (z := _mT(xp, xp.linalg.inv(x))), axis=(-2, -1))) - z @ _mT(xp, g) @ y,
+def _no_third(xp: Any, g: Any) -> NoReturn:
+    raise RuleError("det: there is no rule for the third derivative at a singular matrix")
+
+
+_cofactor_change: Primitive = general(
+    "cofactor_change",
+    _cofactor_change_evaluate,
+    (_no_third, lambda xp, t, x0: _cofactor_change(x0, t)),
+    (_no_third, lambda xp, g, x0: _cofactor_change(x0, g)),
 )
+
+
+def _cofactor_rate(xp: Any, t: Any, x: Any, y: Any) -> Any:
+    """Derivative of the cofactors in a direction. It is symmetric, being a second derivative, so its own transpose."""
+    if not _is_regular(plain(x)):
+        return _cofactor_change(x, t)
+    z = _mT(xp, xp.linalg.inv(x))
+    return _each(xp.sum(z * t, axis=(-2, -1))) * y - y @ _mT(xp, t) @ z
+
+
+_cofactor = general("cofactor", _cofactor_evaluate, _cofactor_rate, _cofactor_rate)
 _det = general(
     "det",
     np.linalg.det,
@@ -112,197 +236,81 @@ def _slogdet_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     rate = g[1]
     if x.dtype.kind == "c":
         rate = rate - 1j * xp.real(1j * g[0] * y[0])
-    return xp.reshape(rate, (*x.shape[:-2], 1, 1)) * _mT(xp, xp.linalg.inv(x))
+    return _each(rate) * _mT(xp, xp.linalg.inv(x))
 
 
 _slogdet = general("slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp)
 implements(np.linalg.slogdet)(lambda a: _SlogdetResult(*_slogdet(a)))
 
-# ---- Cholesky decomposition [M, eqs. 8 and 10]; the argument counts as Hermitian, so its gradient is, too
+# ---- norms of vectors, and that of Frobenius; where one is 0 or has a kink the subgradient of least norm is taken,
+# except that ties of the largest elements share equally
 
 
-def _lower_half(xp: Any, x: Any) -> Any:
-    """Lower triangle, the diagonal halved."""
-    n = x.shape[-1]
-    half = (np.tri(n) - 0.5 * np.eye(n)).astype(x.real.dtype)
-    return x * half
+def _reciprocal(xp: Any, x: Any) -> Any:
+    """Reciprocals, and 0 of 0."""
+    return xp.where(x == 0, 0, 1 / xp.where(x == 0, 1, x))
 
 
-def _cholesky_jvp(xp: Any, t: Any, y: Any) -> Any:
-    inner = xp.linalg.solve(y, _mH(xp, xp.linalg.solve(y, _hermitian(xp, t))))
-    return y @ _lower_half(xp, inner)
+def _direction(xp: Any, x: Any, size: Any) -> Any:
+    """Conjugate of x / abs(x), 0 at 0."""
+    return xp.conjugate(x) * _reciprocal(xp, size) if x.dtype.kind == "c" else xp.sign(x)
 
 
-def _cholesky_vjp(xp: Any, g: Any, y: Any) -> Any:
-    p = _lower_half(xp, _mH(xp, y) @ xp.conjugate(g))
-    up = _mH(xp, y)
-    inner = xp.linalg.solve(up, p + _mH(xp, p))
-    return xp.conjugate(0.5 * _mH(xp, xp.linalg.solve(up, _mH(xp, inner))))
+def _spread(xp: Any, y: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    return xp.reshape(y, tuple(1 if axis is None or k in axis else n for k, n in enumerate(shape)))
 
 
-_cholesky = general("cholesky", np.linalg.cholesky, _cholesky_jvp, _cholesky_vjp)
+def _norm_slope(xp: Any, x: Any, y: Any, ord: Any, axis: Any) -> Any:
+    """The derivative of a norm, conjugated."""
+    y = _spread(xp, y, x.shape, axis)
+    if ord in (None, "fro", "f", 2):
+        return xp.conjugate(x) * _reciprocal(xp, y)
+    if ord == 0:
+        return xp.zeros_like(x)
+    size = xp.abs(x)
+    slope = _direction(xp, x, size)
+    if ord == 1:
+        return slope
+    if abs(ord) == math.inf:
+        largest = size == y
+        return xp.where(largest, slope / xp.sum(largest, axis=axis, keepdims=True, dtype=y.dtype), 0)
+    return slope * (xp.where(size == 0, 1, size) / xp.where(y == 0, 1, y)) ** (ord - 1)
 
 
-@implements(np.linalg.cholesky)
-def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    """Triangular factor of Hermitian positive definite matrices."""
-    return _mH(np, _cholesky(_mH(np, a))) if upper else _cholesky(a)
-
-
-# ---- eigenvalues of Hermitian matrices [G, 3.1]: distinct ones, or a function that does not depend on the choice of
-# eigenvectors within an eigenspace
-
-
-class _Gaps(NamedTuple):
-    inverse: Any  # 1 / (w_j - w_i), and 0 where that is not finite
-    equal: Any  # where two eigenvalues are equal, off the diagonal
-
-
-def _gaps(xp: Any, w: Any) -> _Gaps:
-    difference = w[..., None, :] - w[..., :, None]
-    equal = difference == 0
-    inverse = xp.where(equal, 0, 1 / xp.where(equal, 1, difference))
-    return _Gaps(inverse, equal & ~np.eye(w.shape[-1], dtype=bool))
-
-
-def _mixes(xp: Any, m: Any, equal: Any) -> Any:
-    """Where eigenvectors of equal eigenvalues would turn into each other, beyond rounding."""
-    size = xp.abs(m)
-    return equal & (size > xp.max(size, initial=0) * float(np.finfo(m.dtype).eps) ** 0.5)
-
-
-def _eigh_jvp(xp: Any, t: Any, y: Any, *, lower: bool) -> tuple[Any, Any]:
-    w, v = y
-    m = _mH(xp, v) @ _hermitian(xp, t) @ v
-    gaps = _gaps(xp, w)
-    turn = m * gaps.inverse
-    mixing = _mixes(xp, m, gaps.equal)
-    if xp.any(mixing):
-        turn = xp.where(mixing, math.nan, turn)  # the eigenvectors have no derivative; the eigenvalues may
-    return xp.real(xp.diagonal(m, axis1=-2, axis2=-1)), v @ turn
-
-
-def _eigh_vjp(xp: Any, g: Any, y: Any, *, lower: bool) -> Any:
-    w, v = y
-    m = _mH(xp, v) @ xp.conjugate(g[1])
-    gaps = _gaps(xp, w)
-    if xp.any(_mixes(xp, 0.5 * (m - _mH(xp, m)), gaps.equal)):
-        raise RuleError(
-            "eigh: two eigenvalues are equal and the result depends on which eigenvectors were chosen in their "
-            "eigenspace, so it has no derivative there"
-        )
-    inner = m * gaps.inverse + g[0][..., None] * np.eye(w.shape[-1], dtype=w.dtype)
-    return xp.conjugate(_hermitian(xp, v @ inner @ _mH(xp, v)))
-
-
-_eigh = general(
-    "eigh",
-    lambda x, *, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")),
-    _eigh_jvp,
-    _eigh_vjp,
-)
-
-
-@implements(np.linalg.eigh)
-def eigh(a: Any, UPLO: str = "L") -> Any:
-    """Eigenvalues and eigenvectors of Hermitian matrices."""
-    if UPLO.upper() not in ("L", "U"):
-        raise ValueError("UPLO argument must be 'L' or 'U'")
-    return _EighResult(*_eigh(a, lower=UPLO.upper() == "L"))
-
-
-@implements(np.linalg.eigvalsh)
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    """Eigenvalues of Hermitian matrices."""
-    return eigh(a, UPLO)[0]
-
-
-# ---- singular values, by eigenvectors of the smaller Gram matrix
-
-
-def _right_vectors(xp: Any, x: Any) -> Any:
-    """Right singular vectors of tall matrices, in the order of descending singular values."""
-    return xp.flip(xp.linalg.eigh(_mH(xp, x) @ x)[1], -1)
-
-
-def _svdvals_jvp(xp: Any, t: Any, x: Any, y: Any) -> Any:
-    if x.shape[-2] < x.shape[-1]:
-        return _svdvals_jvp(xp, _mH(xp, t), _mH(xp, x), y)
-    v = _right_vectors(xp, x)
-    rates = xp.real(xp.sum(xp.conjugate(x @ v) * (t @ v), axis=-2))
-    return rates / xp.where(y == 0, 1, y)
-
-
-def _svdvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
-    if x.shape[-2] < x.shape[-1]:
-        return _mT(xp, xp.conjugate(_svdvals_vjp(xp, g, _mH(xp, x), y)))
-    v = _right_vectors(xp, x)
-    return xp.conjugate((x @ (v * (g / xp.where(y == 0, 1, y))[..., None, :])) @ _mH(xp, v))
-
-
-_svdvals = general("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), _svdvals_jvp, _svdvals_vjp)
-implements(np.linalg.svdvals)(lambda x, /: _svdvals(x))
-
-# ---- norms
-
-
-def _size_squared(x: Any) -> Any:
-    return x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x
-
-
-def _spread(xp: Any, y: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
-    return xp.reshape(y, tuple(1 if k in axes else n for k, n in enumerate(shape)))
-
-
-# Where the norm is 0 every slope is 0 / 0; the subgradient of least norm is 0.
-_norm2 = general(
+_norm = general(
     "norm",
-    lambda x, *, axes: np.sqrt(np.sum(_size_squared(x), axis=axes)),
-    lambda xp, t, x, y, *, axes: xp.sum(xp.real(xp.conjugate(x) * t), axis=axes) / xp.where(y == 0, 1, y),
-    lambda xp, g, x, y, *, axes: _spread(xp, g / xp.where(y == 0, 1, y), x.shape, axes) * xp.conjugate(x),
+    lambda x, *, ord, axis: np.linalg.norm(x, ord, axis),
+    lambda xp, t, x, y, *, ord, axis: xp.sum(xp.real(_norm_slope(xp, x, y, ord, axis) * t), axis=axis),
+    lambda xp, g, x, y, *, ord, axis: _spread(xp, g, x.shape, axis) * _norm_slope(xp, x, y, ord, axis),
 )
 
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norm of vectors or matrices."""
-    if axis is None and (ord is None or (x.ndim == 2 and ord == "fro") or (x.ndim == 1 and ord == 2)):
-        axes = tuple(range(x.ndim))
-        y = _norm2(x, axes=axes)
+    if axis is None and (ord is None or (ord in ("fro", "f") and x.ndim == 2)):
+        y = _norm(x, ord=None, axis=None)
         return np.reshape(y, (1,) * x.ndim) if keepdims else y
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    if len(axes) == 1:
-        y = _vector_norm(x, axes[0], ord)
-    elif len(axes) == 2:
-        y = _matrix_norm(np.moveaxis(x, axes, (-2, -1)), ord)
-    else:
+    if len(axes) not in (1, 2):
         raise ValueError("Improper number of dimensions to norm.")
+    if len(axes) == 1:
+        if isinstance(ord, str):
+            raise ValueError(f"Invalid norm order '{ord}' for vectors")
+        y = _norm(x, ord=ord, axis=axes if axis is not None else None)
+    else:
+        y = _matrix_norm(x, ord, axes)
     return np.expand_dims(y, tuple(sorted(axes))) if keepdims else y
 
 
-def _vector_norm(x: Any, axis: int, ord: Any) -> Any:
-    if ord is None or ord == 2:
-        return _norm2(x, axes=(axis,))
-    if isinstance(ord, str):
-        raise ValueError(f"Invalid norm order '{ord}' for vectors")
-    if ord == math.inf:
-        return np.max(np.abs(x), axis=axis)
-    if ord == -math.inf:
-        return np.min(np.abs(x), axis=axis)
-    if ord == 0:
-        return np.sum((x != 0) + 0 * x.real, axis=axis)
-    if ord == 1:
-        return np.sum(np.abs(x), axis=axis)
-    return np.sum(np.abs(x) ** ord, axis=axis) ** (1 / ord)
-
-
-def _matrix_norm(x: Any, ord: Any) -> Any:
+def _matrix_norm(x: Any, ord: Any, axes: Any) -> Any:
     if ord in (None, "fro", "f"):
-        return _norm2(x, axes=(x.ndim - 2, x.ndim - 1))
+        return _norm(x, ord=ord, axis=axes)
+    x = np.moveaxis(x, axes, (-2, -1))
     if ord == "nuc":
-        return np.sum(_svdvals(x), axis=-1)
+        return np.sum(np.linalg.svd(x, compute_uv=False), axis=-1)
     if ord in (2, -2):
-        return (np.max if ord > 0 else np.min)(_svdvals(x), axis=-1)
+        return (np.max if ord > 0 else np.min)(np.linalg.svd(x, compute_uv=False), axis=-1)
     if ord in (1, -1, math.inf, -math.inf):
         lines = np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1)
         return (np.max if ord > 0 else np.min)(lines, axis=-1)
@@ -319,7 +327,70 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Norm of vectors; without an axis, or with several, of all their elements."""
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    kept = tuple(k for k in range(x.ndim) if k not in axes)
-    flat = np.reshape(np.transpose(x, kept + axes), (*(x.shape[k] for k in kept), -1))
-    y = _vector_norm(flat, flat.ndim - 1, ord)
+    flat = x
+    if axis is None or isinstance(axis, tuple):
+        kept = tuple(k for k in range(x.ndim) if k not in axes)
+        lengths = tuple(x.shape[k] for k in kept)
+        flat = np.reshape(np.transpose(x, axes + kept), (math.prod(x.shape[k] for k in axes), *lengths))
+    y = _norm(flat, ord=ord, axis=axes if flat is x else (0,))
     return np.expand_dims(y, tuple(sorted(axes))) if keepdims else y
+
+
+# ---- products of many
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(a: Any, n: int) -> Any:
+    """Power of square matrices, by squaring."""
+    if n < 0:
+        return matrix_power(np.linalg.inv(a), -n)
+    if n == 0:
+        return np.zeros_like(a) + np.eye(a.shape[-1], dtype=a.dtype)
+    if n == 3:
+        return (a @ a) @ a  # as NumPy associates it
+    square, result = a, None
+    while True:
+        n, bit = divmod(n, 2)
+        if bit:
+            result = square if result is None else result @ square
+        if not n:
+            return result
+        square = square @ square
+
+
+@implements(np.linalg.multi_dot)
+def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Any:
+    """Product of several matrices, in the cheapest order; the first and the last may be vectors."""
+    del out
+    chain = [_array(a) for a in arrays]
+    if len(chain) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    rows, columns = chain[0].ndim == 1, chain[-1].ndim == 1
+    if len(chain) > 2:
+        chain[0] = np.reshape(chain[0], (1, -1)) if rows else chain[0]
+        chain[-1] = np.reshape(chain[-1], (-1, 1)) if columns else chain[-1]
+    y = _product(chain, _splits([a.shape[0] for a in chain] + [chain[-1].shape[-1]]), 0, len(chain) - 1)
+    if len(chain) == 2 or not (rows or columns):
+        return y
+    return y[0, 0] if rows and columns else np.ravel(y)
+
+
+def _splits(lengths: list[int]) -> dict[tuple[int, int], int]:
+    """Where to split each part of a chain of matrices, to need the fewest multiplications."""
+    n = len(lengths) - 1
+    cost = {(i, i): 0 for i in range(n)}
+    splits: dict[tuple[int, int], int] = {}
+    for span in range(1, n):
+        for i in range(n - span):
+            j = i + span
+            costs = [cost[i, k] + cost[k + 1, j] + lengths[i] * lengths[k + 1] * lengths[j + 1] for k in range(i, j)]
+            cost[i, j] = min(costs)
+            splits[i, j] = i + costs.index(cost[i, j])
+    return splits
+
+
+def _product(chain: list[Any], splits: dict[tuple[int, int], int], i: int, j: int) -> Any:
+    if i == j:
+        return chain[i]
+    k = splits[i, j]
+    return np.dot(_product(chain, splits, i, k), _product(chain, splits, k + 1, j))

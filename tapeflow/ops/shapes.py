@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import operator
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+from math import prod as product
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,16 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
-
-_NOTHING: Any = np._NoValue
+from tapeflow.core.tracer import plain
 
 
 def _array(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def _lengths(shape: Any) -> tuple[int, ...]:
+    """A shape as NumPy takes it: a number, or any sequence of numbers."""
+    return tuple(map(operator.index, shape)) if np.iterable(shape) else (operator.index(shape),)
 
 
 # ---- the same elements in another arrangement
@@ -44,25 +51,27 @@ _astype = linear("astype", lambda x, *, dtype: x.astype(dtype), lambda xp, g, *,
 
 
 @implements(np.reshape)
-def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+def reshape(a: Any, /, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     """Give the elements another shape."""
     del copy
-    shape = newshape if shape is None else shape
-    shape = (int(shape),) if not isinstance(shape, (tuple, list)) else tuple(int(n) for n in shape)
+    shape = _lengths(newshape if shape is None else shape)
     if order == "F":
         return transpose(reshape(transpose(a), shape[::-1]))
-    if order != "C":
+    if order not in ("C", None):
         raise ValueError(f"np.reshape: order={order!r} depends on memory layout; use 'C' or 'F' for traced values")
-    if -1 in shape and a.size:
-        known = int(np.prod([n for n in shape if n != -1]))
-        shape = tuple(a.size // known if n == -1 and known else n for n in shape)
+    known = product(n for n in shape if n != -1)
+    if shape.count(-1) == 1 and known and a.size % known == 0:
+        shape = tuple(a.size // known if n == -1 else n for n in shape)
     return _reshape(a, shape=shape)
 
 
 @implements(np.ravel)
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Any, order: Any = "C") -> Any:
     """One axis with all elements."""
-    return reshape(a, (a.size,), "C" if order == "K" else order)
+    if order == "K":  # as they lie in memory
+        strides = plain(a).strides
+        a, order = transpose(a, sorted(range(a.ndim), key=lambda k: -abs(strides[k]))), "C"
+    return reshape(a, (a.size,), order)
 
 
 @implements(np.transpose, np.permute_dims)
@@ -70,10 +79,10 @@ def transpose(a: Any, axes: Any = None) -> Any:
     """Permute axes."""
     if axes is None:
         return _transpose(a, axes=tuple(range(a.ndim))[::-1])
-    axes = normalize_axis_tuple(axes, a.ndim)
+    axes = _lengths(axes)
     if len(axes) != a.ndim:
         raise ValueError("axes don't match array")
-    return _transpose(a, axes=axes)
+    return _transpose(a, axes=normalize_axis_tuple(axes, a.ndim))
 
 
 @implements(np.swapaxes)
@@ -106,6 +115,18 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     return _transpose(a, axes=tuple(order))
 
 
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """Move an axis to before another."""
+    axis = normalize_axis_index(axis, a.ndim)
+    if not -a.ndim <= start <= a.ndim:
+        raise np.exceptions.AxisError(
+            f"'start' arg requires {-a.ndim} <= start < {a.ndim + 1}, but {start} was passed in"
+        )
+    start += a.ndim if start < 0 else 0
+    return moveaxis(a, axis, start - 1 if axis < start else start)
+
+
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
     """Reverse the order along axes."""
@@ -124,6 +145,19 @@ def fliplr(m: Any) -> Any:
     return flip(m, 1)
 
 
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """Turn by quarters in the plane of two axes."""
+    if len(axes) != 2:
+        raise ValueError("len(axes) must be 2.")
+    if axes[0] == axes[1] or abs(axes[0] - axes[1]) == m.ndim:
+        raise ValueError("Axes must be different.")
+    one, two = normalize_axis_tuple(axes, m.ndim)
+    half = flip(m, one) if k % 4 in (2, 3) else m
+    half = flip(half, two) if k % 4 in (1, 2) else half
+    return swapaxes(half, one, two) if k % 2 else half if k % 4 else copy(m)
+
+
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Shift elements around."""
@@ -140,19 +174,29 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return _copy(a)
 
 
-@implements(np.ndarray.astype, np.astype)
-def astype(x: Any, dtype: Any, *args: Any, **options: Any) -> Any:
+def astype(
+    x: Any, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True, **device: Any
+) -> Any:
     """Convert; towards integers or booleans nothing can be differentiated, so the result is a constant."""
-    del args, options
+    del order, subok, device
     dtype = np.dtype(dtype)
-    if dtype.kind in "fc":
-        return _astype(x, dtype=dtype)
-    return x._lift(_constant_part(x).astype(dtype))
+    if not np.can_cast(x.dtype, dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule {casting!r}",
+        )
+    if dtype == x.dtype and not copy:
+        return x
+    if dtype.kind not in "fc":
+        return x._lift((x.read() if hasattr(x, "read") else x._value).astype(dtype))
+    if x.dtype.kind == "c" and dtype.kind == "f":
+        warnings.warn(
+            "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=3
+        )
+        x = np.real(x)
+    return _astype(x, dtype=dtype)
 
 
-def _constant_part(x: Any) -> Any:
-    value = x._value
-    return value.read() if hasattr(value, "read") else value
+FUNCTIONS[np.ndarray.astype] = FUNCTIONS[np.astype] = astype
 
 
 # ---- axes of length one, broadcasting
@@ -162,7 +206,7 @@ def _constant_part(x: Any) -> Any:
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     """Repeat along axes of length one, without a copy."""
     del subok
-    return _broadcast(array, shape=(int(shape),) if not isinstance(shape, (tuple, list)) else tuple(shape))
+    return _broadcast(array, shape=_lengths(shape))
 
 
 @implements(np.broadcast_arrays)
@@ -195,7 +239,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 def _at_least(ndim: int, fill: Any) -> Any:
     def atleast(*arys: Any) -> Any:
-        out = tuple(x if np.ndim(x) >= ndim else reshape(_array(x), fill(np.shape(x))) for x in arys)
+        out = tuple(x if x.ndim >= ndim else np.reshape(x, fill(x.shape)) for x in map(_array, arys))
         return out[0] if len(out) == 1 else out
 
     return atleast
@@ -226,12 +270,12 @@ def concatenate(
     arrays: Sequence[Any], /, axis: int | None = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Any:
     """Join along an existing axis."""
-    del out, casting
+    del out
     arrays = [_array(a) for a in arrays]
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
     if dtype is not None:
-        arrays = [a.astype(dtype) for a in arrays]
+        arrays = [a.astype(dtype, casting=casting) for a in arrays]
     return _concatenate(*arrays, axis=normalize_axis_index(axis, arrays[0].ndim))
 
 
@@ -271,36 +315,72 @@ def column_stack(tup: Sequence[Any]) -> Any:
     return concatenate([a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in arrays], 1)
 
 
+def _ends(length: int, indices_or_sections: Any) -> list[int]:
+    """Where parts begin and end."""
+    if np.iterable(indices_or_sections):
+        return [0, *map(operator.index, indices_or_sections), length]
+    sections = int(indices_or_sections)
+    if sections <= 0:
+        raise ValueError("number sections must be larger than 0.")
+    each, longer = divmod(length, sections)
+    return [0, *accumulate(each + (k < longer) for k in range(sections))]
+
+
 @implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split into parts, nearly equal or at given places."""
-    axis = normalize_axis_index(axis, ary.ndim)
-    places = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
-    head = (slice(None),) * axis
-    ends = np.cumsum([0, *map(len, places)])
-    if not isinstance(indices_or_sections, int):
-        ends = np.array([0, *indices_or_sections, ary.shape[axis]])
-    return [ary[(*head, slice(int(i), int(j)))] for i, j in pairwise(ends)]
+    head = (slice(None),) * normalize_axis_index(axis, ary.ndim)
+    return [ary[(*head, slice(i, j))] for i, j in pairwise(_ends(ary.shape[axis], indices_or_sections))]
 
 
 @implements(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split into equal parts, or at given places."""
-    if isinstance(indices_or_sections, int) and ary.shape[axis] % indices_or_sections:
+    axis = normalize_axis_index(axis, ary.ndim)
+    if not np.iterable(indices_or_sections) and ary.shape[axis] % indices_or_sections:
         raise ValueError("array split does not result in an equal division")
     return array_split(ary, indices_or_sections, axis)
 
 
-@implements(np.hsplit)
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along the second axis, the first of vectors."""
-    return split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+def _split_along(name: str, axis: int, ndim: int) -> Callable[..., list[Any]]:
+    def along(ary: Any, indices_or_sections: Any) -> list[Any]:
+        if ary.ndim < ndim:
+            raise ValueError(f"{name} only works on arrays of {ndim} or more dimensions")
+        return split(ary, indices_or_sections, min(axis, ary.ndim - 1))
+
+    return along
 
 
-@implements(np.vsplit)
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along the first axis."""
-    return split(ary, indices_or_sections, 0)
+implements(np.hsplit)(_split_along("hsplit", 1, 1))  # vectors along their only axis
+implements(np.vsplit)(_split_along("vsplit", 0, 2))
+implements(np.dsplit)(_split_along("dsplit", 2, 3))
+
+
+if hasattr(np, "unstack"):  # since NumPy 2.1
+
+    @implements(np.unstack)
+    def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+        """Take apart along an axis."""
+        if x.ndim == 0:
+            raise ValueError("Input array must be at least 1-d.")
+        head = (slice(None),) * normalize_axis_index(axis, x.ndim)
+        return tuple(x[(*head, k)] for k in range(x.shape[axis]))
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """Join values to the end."""
+    arr, values = _array(arr), _array(values)
+    return np.concatenate((np.ravel(arr), np.ravel(values)), 0) if axis is None else np.concatenate((arr, values), axis)
+
+
+@implements(np.delete)
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    """Leave out entries along an axis."""
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = normalize_axis_index(axis, arr.ndim)
+    return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
 
 
 # ---- repeating and padding
@@ -333,7 +413,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:
     """Repeat the whole array."""
-    reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
+    reps = _lengths(reps)
     ndim = max(len(reps), A.ndim)
     reps = (1,) * (ndim - len(reps)) + reps
     shape = (1,) * (ndim - A.ndim) + A.shape
@@ -349,18 +429,36 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
     if isinstance(pad_width, dict):
         pad_width = [pad_width.get(k, pad_width.get(k - array.ndim, (0, 0))) for k in range(array.ndim)]
         pad_width = [(w, w) if np.ndim(w) == 0 else w for w in pad_width]
+    if np.asarray(pad_width).dtype.kind not in "iu":
+        raise TypeError("`pad_width` must be of integral type.")
     widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (array.ndim, 2)))
+    if not widths:
+        return copy(array)
     if mode == "constant":
-        frame = np.pad(np.zeros(array.shape, array.dtype), widths, **options)
-        return _pad(array, widths=widths) + frame if options else _pad(array, widths=widths)
+        return _framed(array, widths, options.pop("constant_values", 0), options)
     if mode not in ("edge", "reflect", "symmetric", "wrap") or options.get("reflect_type", "even") != "even":
         raise ValueError(
-            f"np.pad: mode={mode!r} is not supported for traced values; use constant, edge, reflect, symmetric or wrap"
+            f"np.pad: mode={mode!r} with {options} is not supported for traced values; use constant, edge, wrap, "
+            "or reflect or symmetric of the even type"
         )
     for axis, (n, width) in enumerate(zip(array.shape, widths, strict=True)):
         if width != (0, 0):
-            array = np.take(array, np.pad(np.arange(n), width, mode), axis)
+            array = np.take(array, np.pad(np.arange(n), width, mode, **options), axis)
     return array
+
+
+def _framed(array: Any, widths: Any, constant_values: Any, unknown: dict[str, Any]) -> Any:
+    if unknown:
+        raise ValueError(f"unsupported keyword arguments for mode 'constant': {set(unknown)}")
+    inside = _pad(array, widths=widths)
+    if isinstance(constant_values, Traced):
+        if constant_values.ndim:  # type: ignore[attr-defined]
+            raise ValueError("np.pad: traced constant_values must be a single number")
+        border = np.pad(np.zeros_like(array), widths, constant_values=1) * constant_values
+        return inside + border.astype(array.dtype)
+    if not np.iterable(constant_values) and constant_values == 0:
+        return inside
+    return inside + np.pad(np.zeros_like(array), widths, constant_values=constant_values)
 
 
 # ---- arrays of the same shape
@@ -370,7 +468,7 @@ def _plain_like(name: str) -> Any:
     make = getattr(np, name)
 
     def like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **options: Any) -> Any:
-        return make(np.empty((0,)), dtype or a.dtype, order, subok, a.shape if shape is None else shape, **options)
+        return make(plain(a), dtype, order, subok, shape, **options)
 
     return like
 
@@ -380,10 +478,11 @@ for _name in ("zeros_like", "ones_like", "empty_like"):
 
 
 @implements(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, shape: Any = None, **options: Any) -> Any:
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **options: Any
+) -> Any:
     """Fill an array; the derivative flows from the fill value."""
-    shape = np.shape(a) if shape is None else shape
-    dtype = dtype or a.dtype
-    if isinstance(fill_value, Traced):
-        return np.copy(np.broadcast_to(fill_value.astype(dtype), shape))  # type: ignore[attr-defined]
-    return np.full(shape, fill_value, dtype)
+    if not isinstance(fill_value, Traced):
+        return np.full_like(plain(a), fill_value, dtype, order, subok, shape, **options)
+    fill_value = fill_value.astype(a.dtype if dtype is None else dtype)  # type: ignore[attr-defined]
+    return np.copy(np.broadcast_to(fill_value, a.shape if shape is None else shape))

@@ -129,7 +129,7 @@ def _check_text(text: str) -> None:
         raise ExpressionError(f"the expression has {len(text)} characters; at most {MAX_LENGTH} are allowed")
     for position, character in enumerate(text, 1):
         if not character.isprintable():
-            raise ExpressionError(f"unprintable character {ascii(character)}", ascii(text), 0)
+            raise ExpressionError(f"the unprintable character {character!a} is not allowed")
         if character == "#":
             raise ExpressionError("a comment is not allowed", text, position)
 
@@ -140,7 +140,7 @@ def _syntax_tree(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # advice about Python style is not for people who type formulas
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        column = min(max(error.offset or 1, 1), len(text))
+        column = error.offset if error.offset and error.offset <= len(text) else len(text) + 1
         reason = (error.msg or "invalid syntax").split(".")[0]
         raise ExpressionError(f"not a valid expression: {reason}", text, column) from None
     except (RecursionError, MemoryError):
@@ -158,16 +158,18 @@ class _Reader:
 
     def read(self, node: ast.expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            self.refuse(node, f"the expression is nested more than {MAX_DEPTH} levels deep")
+            self.refuse(node, f"the expression is nested or chained more than {MAX_DEPTH} levels deep")
         handler = READERS.get(type(node))
         if handler is None:
             self.refuse(node, f"{REFUSED.get(type(node), 'this')} is not allowed: {ALLOWED}")
         return handler(self, node, depth + 1)
 
     def refuse(self, node: ast.expr, message: str) -> NoReturn:
+        raise ExpressionError(message, self.text, self.column(node.col_offset))
+
+    def column(self, offset: int | None) -> int:
         # The parser counts bytes of UTF-8, people count characters.
-        column = len(self.text.encode()[: node.col_offset].decode(errors="ignore")) + 1
-        raise ExpressionError(message, self.text, column)
+        return len(self.text.encode()[:offset].decode(errors="ignore")) + 1
 
     def number(self, node: ast.Constant, depth: int) -> Node:
         del depth
@@ -198,20 +200,23 @@ class _Reader:
         self.refuse(node, f"attribute access is not allowed: {ALLOWED}")
 
     def unary(self, node: ast.UnaryOp, depth: int) -> Node:
-        op = self.operator(node, node.op)
+        op = self.operator(node.op, self.column(node.col_offset))
         operand = self.read(node.operand, depth)
         if op == "negative" and isinstance(operand, Number) and not operand.name:
             return Number(-operand.value)
         return Call(op, (operand,))
 
     def binary(self, node: ast.BinOp, depth: int) -> Node:
-        return Call(self.operator(node, node.op), (self.read(node.left, depth), self.read(node.right, depth)))
+        column = self.column(node.left.end_col_offset)
+        while self.text[column - 1] in " )":  # the operator stands behind blanks and closing parentheses
+            column += 1
+        return Call(self.operator(node.op, column), (self.read(node.left, depth), self.read(node.right, depth)))
 
-    def operator(self, node: ast.expr, operator: ast.AST) -> str:
+    def operator(self, operator: ast.AST, column: int) -> str:
         op = OPERATORS.get(type(operator))
         if op is None:
             hint = "a power is written **" if isinstance(operator, ast.BitXor) else ALLOWED
-            self.refuse(node, f"this operator is not allowed: {hint}")
+            raise ExpressionError(f"this operator is not allowed: {hint}", self.text, column)
         return op
 
     def call(self, node: ast.Call, depth: int) -> Node:
@@ -270,7 +275,9 @@ def variables(node: Node) -> tuple[str, ...]:
 
 
 def linearize(node: Node, numbers: Mapping[str, int]) -> tuple[Number | int, tuple[Step, ...]]:
-    """Break an expression into elementary steps, operands before results; every occurrence is a step of its own.
+    """Break an expression into elementary steps, every occurrence a step of its own.
+
+    As in the survey, steps come level by level: first those of variables and constants alone, then those of these.
 
     Parameters
     ----------
@@ -286,19 +293,28 @@ def linearize(node: Node, numbers: Mapping[str, int]) -> tuple[Number | int, tup
     steps : tuple of Step
         They are numbered from 1.
     """
-    steps: list[Step] = []
+    found: list[tuple[int, Step]] = []  # with the level of each
 
-    def visit(node: Node) -> Number | int:
+    def visit(node: Node) -> tuple[Number | int, int]:
         if isinstance(node, Number):
-            return node
+            return node, 0
         if isinstance(node, Call):
-            operands = tuple(visit(a) for a in node.args)
-            steps.append(Step(node.op, operands))
-            return len(steps)
+            visited = [visit(a) for a in node.args]
+            level = 1 + max(below for _, below in visited)
+            found.append((level, Step(node.op, tuple(operand for operand, _ in visited))))
+            return len(found), level
         assert isinstance(node, Symbol)
-        return numbers[node.base]
+        return numbers[node.base], 0
 
-    return visit(node), tuple(steps)
+    result, _ = visit(node)
+    order = sorted(range(len(found)), key=lambda i: found[i][0])
+    place = {old + 1: new for new, old in enumerate(order, 1)}
+
+    def moved(operand: Number | int) -> Number | int:
+        return place.get(operand, operand) if isinstance(operand, int) else operand
+
+    steps = (found[i][1] for i in order)
+    return moved(result), tuple(Step(step.op, tuple(map(moved, step.operands))) for step in steps)
 
 
 def read_values(items: Iterable[str]) -> dict[str, float]:

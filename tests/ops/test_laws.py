@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import cases_linalg  # noqa: F401  (adds rows)
+import cases_shapes  # noqa: F401
 import numpy as np
 import pytest
 from cases import CASES, PLAIN, Case
