@@ -19,6 +19,6 @@ def no_recorder_is_left() -> Iterator[None]:
     yield
     left = stack.active()
     for recorder in left:
-        stack.leave(recorder)
+        stack.leave(recorder, None)
     gc.collect(0)
     assert not left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -12,17 +12,10 @@ from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.wengert import evaluate, is_inexact, keep
 from tapeflow.errors import missing_rule
 
-__all__ = ["PUSHERS", "Accumulator", "Dual", "dual", "fit_tangent", "push_forward"]
+__all__ = ["PUSHERS", "Dual", "dual", "fit_tangent", "push_forward"]
 
 # Fast ways to push ufuncs forward, entered by core/rules.py.
 PUSHERS: dict[Any, Callable[..., Any]] = {}
-
-
-class Accumulator(Protocol):
-    """What dual numbers need to know of the accumulator that they belong to."""
-
-    level: int
-    entered: bool
 
 
 class Dual(Tracer):
@@ -30,7 +23,7 @@ class Dual(Tracer):
 
     __slots__ = ("__weakref__", "_accumulator", "_tangent", "_value")
 
-    _accumulator: Accumulator
+    _accumulator: Any  # has `level` and `entered`
     _tangent: Any
 
     @property
@@ -67,7 +60,7 @@ class Dual(Tracer):
 _new = object.__new__
 
 
-def dual(primal: Any, tangent: Any, accumulator: Accumulator) -> Dual:
+def dual(primal: Any, tangent: Any, accumulator: Any) -> Dual:
     """Make a dual number."""
     new: Dual = _new(Dual)
     new._value = primal
@@ -76,7 +69,7 @@ def dual(primal: Any, tangent: Any, accumulator: Accumulator) -> Dual:
     return new
 
 
-def push_forward(accumulator: Accumulator, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+def push_forward(accumulator: Any, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Evaluate a primitive on the primals, and its derivative on the tangents."""
     primals: list[Any] = []
     tangents: list[Any] = []
@@ -122,7 +115,7 @@ def _add(a: Any, b: Any) -> Any:
     return b if a is None else a if b is None else a + b
 
 
-def _wrap(accumulator: Accumulator, out: Any, tangent: Any) -> Any:
+def _wrap(accumulator: Any, out: Any, tangent: Any) -> Any:
     if isinstance(out, tuple):
         tangents = [None] * len(out) if tangent is None else tangent
         return tuple(_wrap(accumulator, y, t) for y, t in zip(out, tangents, strict=True))

@@ -137,7 +137,7 @@ class Tracer(Traced):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Return the plain array of a value that no tape follows any more."""
         self._guard("np.asarray(x), or a function that converts its argument,")
-        del copy  # always a copy: the buffer may be one that a tape keeps
+        # Always a copy, whatever `copy` says: the buffer may be one that a tape keeps.
         return np.array(plain(self), dtype=dtype)
 
     # ---- leaving the tape

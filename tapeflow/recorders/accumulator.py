@@ -87,14 +87,14 @@ class ForwardAccumulator:
         if self.entered:
             raise TapeStateError("this accumulator is active already; open another one to nest")
         self.entered = True
-        stack.enter(self)
+        self._place = stack.enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.entered = False
-        stack.leave(self)
+        stack.leave(self, self._place)
 
     def read(self, variable: Variable, value: Any) -> Any:
         """Return the value of a variable as this accumulator sees it."""

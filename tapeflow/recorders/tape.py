@@ -71,6 +71,7 @@ class GradientTape:
         self._ever_entered = False
         self._paused = 0
         self._spent = False
+        self._place: Any = None
         self._list: WengertList | None = None
         self._variables: dict[int, tuple[Variable, Entry]] = {}
 
@@ -111,7 +112,7 @@ class GradientTape:
         if self._list is None:
             self._join()
         self.entered = self._ever_entered = True
-        stack.enter(self)
+        self._place = stack.enter(self)
         if self._list is None:
             self._list = WengertList()
         self._tell()
@@ -127,9 +128,13 @@ class GradientTape:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.entered = False
-        stack.leave(self)
+        self._leave()
         if not self._spent:
             self._tell()
+
+    def _leave(self) -> None:
+        stack.leave(self, self._place)
+        self._place = None
 
     def __del__(self) -> None:
         wengert = getattr(self, "_list", None)
@@ -381,15 +386,17 @@ class GradientTape:
         """A plain tape stops recording, and is spent once the answer is there; after a failure it is as it was."""
         if self.persistent:
             return question()
-        self._pause(1)
+        inside = self.entered
+        if inside:
+            self._pause(1)
         try:
             answer = question()
         except BaseException:
-            self._pause(-1)
+            if inside:
+                self._pause(-1)
             raise
-        self._paused -= 1
         self._spent = True
-        stack.leave(self)
+        self._leave()
         self._wengert.remove(self.token)
         return answer
 
