@@ -19,9 +19,15 @@ __all__ = ["Path", "PyTreeSpec", "flatten", "flatten_with_paths", "map_leaves", 
 PyTreeSpec = optree.PyTreeSpec
 NAMESPACE = "tapeflow"
 
+# A tree that is one of these is its own leaf: most questions to a tape are about a single array.
+LEAF_TYPES: set[type] = set()
+_LEAF = optree.tree_structure(0, none_is_leaf=True, namespace=NAMESPACE)
+
 
 def flatten(tree: Any) -> tuple[list[Any], PyTreeSpec]:
     """Return the leaves of a tree, and what is needed to rebuild it."""
+    if type(tree) in LEAF_TYPES:
+        return [tree], _LEAF
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=True, namespace=NAMESPACE)
     for leaf in leaves:
         if hasattr(leaf.__class__, "__dataclass_fields__"):
@@ -57,6 +63,9 @@ def flatten_with_paths(tree: Any, name: str) -> tuple[list[Any], PyTreeSpec, lis
 
 def unflatten(spec: PyTreeSpec, leaves: Iterable[Any]) -> Any:
     """Rebuild a tree from its structure and new leaves."""
+    if spec is _LEAF:
+        (leaf,) = leaves
+        return leaf
     return optree.tree_unflatten(spec, leaves)
 
 

@@ -254,7 +254,6 @@ _round = general(
     lambda xp, g, *, decimals: xp.zeros_like(g),
 )
 implements(np.round, np.around)(lambda a, decimals=0, out=None: _round(a, decimals=decimals))
-implements(np.fix)(lambda x, out=None: np.trunc(x))
 
 # ---- no derivative: plain values
 

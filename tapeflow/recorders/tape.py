@@ -25,6 +25,7 @@ from tapeflow.recorders.variable import Variable
 __all__ = ["GradientTape"]
 
 _token = itertools.count(1).__next__
+pytree.LEAF_TYPES.update((Recorded, Dual, Variable, np.ndarray, np.float64))
 
 
 def identity_edge(xp: Any, g: Any, residual: None) -> Any:

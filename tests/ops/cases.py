@@ -121,7 +121,6 @@ for _f in (np.floor, np.ceil, np.rint, np.trunc, np.sign):
     case(_f, None, fixed([-1.3, 0.2, 2.7]), note="real")
 for _f in (np.round, np.around):
     case(_f, lambda x, f=_f: f(x, 1), fixed([-1.33, 0.24, 2.71]), note="decimals")
-case(np.fix, None, fixed([-1.3, 0.2, 2.7]), note="real")
 case(np.spacing, None, fixed([1.3, 2.7]), skip={"jvp": "steps are smaller than any difference"})
 case(np.modf, None, fixed([-1.3, 0.2, 2.7]))
 case(np.frexp, None, fixed([-1.3, 0.2, 2.7]))
