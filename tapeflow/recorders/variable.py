@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from tapeflow.backends import backend_for
 from tapeflow.core import stack
 from tapeflow.core.primitive import Primitive, bind
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.errors import SeedError, missing_rule
+from tapeflow.errors import InPlaceError, SeedError, missing_rule
 
 __all__ = ["Variable"]
 
@@ -128,6 +128,14 @@ class Variable(Tracer):
     def assign_sub(self, delta: Any) -> None:
         """Subtract from the value; see `assign`."""
         self.assign(self._value - plain(delta))
+
+    def _refuse(self, other: Any) -> NoReturn:
+        raise InPlaceError(
+            "an in-place operator on a Variable would bind its name to a traced value; use v.assign_add(x), "
+            "v.assign_sub(x) or v.assign(...)"
+        )
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = __imatmul__ = _refuse
 
     # Unlike handles, variables are data: models are copied and saved.
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -97,6 +97,13 @@ def test_writes_in_place(traced: Any, write: Any, text: str) -> None:
         write(traced)
 
 
+@pytest.mark.parametrize("value", [1.0, X])
+def test_in_place_operators_on_variables(value: Any) -> None:
+    v = Variable(value)
+    with pytest.raises(InPlaceError, match="assign_sub"):
+        v -= 1.0
+
+
 def test_traced_scalars_are_rebound_as_numpys_are() -> None:
     with GradientTape() as tape:
         x = tape.watch(X)
