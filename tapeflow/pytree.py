@@ -21,7 +21,8 @@ NAMESPACE = "tapeflow"
 
 # A tree that is one of these is its own leaf: most questions to a tape are about a single array.
 LEAF_TYPES: set[type] = set()
-_LEAF = optree.tree_structure(0, none_is_leaf=True, namespace=NAMESPACE)
+_A_LEAF: Any = 0
+_LEAF = optree.tree_structure(_A_LEAF, none_is_leaf=True, namespace=NAMESPACE)
 
 
 def flatten(tree: Any) -> tuple[list[Any], PyTreeSpec]:
