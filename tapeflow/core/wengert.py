@@ -95,13 +95,15 @@ class WengertList:
         self.members[token] = state
         self._refresh()
 
-    def remove(self, token: int) -> None:
-        """Drop a tape for good, and what only it followed."""
+    def remove(self, token: int, since: int) -> None:
+        """Drop a tape for good, and what was entered `since` it joined that no other tape follows."""
         with self.lock:
             self.members.pop(token, None)
             if self.members:
                 self.sets = {s: s for s in self.sets if token not in s}
-                self.entries[:] = [e for e in self.entries if e[1] - {token}]
+                # Not all: a tape may hold a long recording, and have thousands of tapes open and close inside it.
+                start = next((i for i in range(len(self.entries), 0, -1) if self.entries[i - 1][0] < since), 0)
+                self.entries[start:] = [e for e in self.entries[start:] if not self.members.keys().isdisjoint(e[1])]
             else:
                 for entry in self.entries:
                     del entry[2:]  # handles may outlive the recording, and must not keep it alive
@@ -195,9 +197,7 @@ class Recorded(Tracer):
         return Tracer.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
 
     def _state(self) -> str:
-        if self._entry is CONSTANT or self._live:
-            return "recording" if self._live else "constant"
-        return "not recording" if self._list.entered else "tape closed"
+        return "recording" if self._live else "constant" if self._list.entered else "tape closed"
 
 
 _new = object.__new__

@@ -95,10 +95,14 @@ class GradientTape:
 
     @property
     def _wengert(self) -> WengertList:
-        if self._list is None:
-            self._list = WengertList()
-            self._tell()
-        return self._list
+        return self._list or self._use(WengertList())
+
+    def _use(self, wengert: WengertList) -> WengertList:
+        """Record on a list from here on."""
+        self._list = wengert
+        self._since = wengert.tick()
+        self._tell()
+        return wengert
 
     def _tell(self) -> None:
         """Tell the list what this tape is doing."""
@@ -111,19 +115,16 @@ class GradientTape:
             raise TapeStateError("this tape is active already; open another one to nest")
         self._refuse_spent("entered again")
         if self._list is None:
-            self._join()
+            self._use(self._outside() or WengertList())
         self.entered = self._ever_entered = True
         self._place = stack.enter(self)
-        if self._list is None:
-            self._list = WengertList()
         self._tell()
         return self
 
-    def _join(self) -> None:
-        """Share the list of the tape directly outside, so that each can record the sweep of the other."""
+    def _outside(self) -> WengertList | None:
+        """The list of the tape directly outside, to be shared, so that each can record the sweep of the other."""
         outside = stack.active()
-        if outside and isinstance(outside[-1], GradientTape):
-            self._list = outside[-1]._wengert
+        return outside[-1]._wengert if outside and isinstance(outside[-1], GradientTape) else None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -140,7 +141,7 @@ class GradientTape:
     def __del__(self) -> None:
         wengert = getattr(self, "_list", None)
         if wengert is not None and not self._spent:
-            wengert.remove(self.token)
+            wengert.remove(self.token, self._since)
 
     def _refuse_spent(self, what: str) -> None:
         if self._spent:
@@ -183,10 +184,9 @@ class GradientTape:
         self._refuse_spent("reset")
         if not self.entered:
             raise TapeStateError("reset outside the tape's block; use a new tape")
-        self._wengert.remove(self.token)
+        self._wengert.remove(self.token, self._since)
         self._variables.clear()
-        self._list = WengertList()
-        self._tell()
+        self._use(WengertList())
 
     __copy__ = __deepcopy__ = __reduce_ex__ = no_copy
 
@@ -398,7 +398,7 @@ class GradientTape:
             raise
         self._spent = True
         self._leave()
-        self._wengert.remove(self.token)
+        self._wengert.remove(self.token, self._since)
         return answer
 
     def _targets(self, target: Any, output_gradients: Any) -> tuple[list[Any], list[Any]]:

@@ -151,6 +151,20 @@ def test_an_unrolled_optimisation_is_linear_in_its_steps() -> None:
     np.testing.assert_allclose(outer.gradient(loss, rate), np.sum(-20 * X * 0.9**19))
 
 
+def test_inner_tapes_leave_nothing_and_do_not_look_back() -> None:
+    with GradientTape() as outer:
+        x = outer.watch(X)
+        y = x
+        for _ in range(50):
+            y = np.sin(y)
+        long = len(outer._list.entries)
+        for _ in range(20):
+            assert reverse(lambda z: np.sin(np.cos(z)) * z, X) is not None
+        assert len(outer._list.entries) <= long + 2
+        assert len(outer._list.sets) < 5
+    assert outer.gradient(y, x) is not None
+
+
 # ---- random programs under random nestings, against the derivatives of their Taylor polynomial
 
 UNARY = [np.sin, np.tanh, np.exp, lambda x: x * x, lambda x: 1.0 / (x * x + 2.0), lambda x: np.sqrt(x * x + 1.0)]
