@@ -84,11 +84,14 @@ class Primitive:
         into one buffer instead of making a whole array for each part.
     linear : bool
         Whether it is linear in all operands together, so that its JVP is itself on the tangents.
+    refuses : bool
+        Whether a VJP may raise, at points where there is no derivative. A recording that holds such an operation is
+        not released during its sweep, so that a question that was refused leaves a tape that can be asked another.
     reason : str, optional
         Why the derivative is zero or missing, for primitives that have none.
     """
 
-    __slots__ = ("batch", "deposit", "evaluate", "jvps", "linear", "name", "reason", "variadic", "vjps")
+    __slots__ = ("batch", "deposit", "evaluate", "jvps", "linear", "name", "reason", "refuses", "variadic", "vjps")
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class Primitive:
         batch: Callable[..., Any] | None = None,
         deposit: Primitive | None = None,
         linear: bool = False,
+        refuses: bool = False,
         reason: str | None = None,
     ) -> None:
         self.name = name
@@ -112,6 +116,7 @@ class Primitive:
         self.deposit = deposit
         self.linear = linear
         self.reason = reason
+        self.refuses = refuses
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Evaluate, through the innermost level among the arguments."""

@@ -187,9 +187,8 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
             g = pop(entry[0], None)
             if g is None:
                 continue
-            fields = len(entry)
             i = 2
-            while i < fields:
+            while i < len(entry):
                 edge = entry[i]
                 k = entry[i + 1][0]
                 if edge is not None:
@@ -209,6 +208,7 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
             if i == 2:
                 found[entry[0]] = g
     except BaseException as error:
+        wengert.torn = release
         _explain(error, entry)
         raise
     adjoints.update(found)

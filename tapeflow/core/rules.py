@@ -140,11 +140,12 @@ def general(
     vjp: Callable[..., Any] | tuple[Callable[..., Any] | None, ...],
     *,
     variadic: bool = False,
+    refuses: bool = False,
 ) -> Primitive:
     """Declare a function by its rules: ``jvp(xp, t, ...)`` and ``vjp(xp, g, ...)``, one of each for every operand.
 
     A rule for one operand gives that operand's share; the engine adds the shares up. With several outputs a JVP returns
-    a tuple, and the VJP's ``g`` is one.
+    a tuple, and the VJP's ``g`` is one. `refuses` says that a VJP may raise where there is no derivative.
     """
     jvps = jvp if isinstance(jvp, tuple) else (jvp,)
     vjps = vjp if isinstance(vjp, tuple) else (vjp,)
@@ -154,6 +155,7 @@ def general(
         tuple(f and make_rule(f, skip=2) for f in jvps),
         tuple(f and make_rule(f, skip=2) for f in vjps),
         variadic=variadic,
+        refuses=refuses,
     )
 
 

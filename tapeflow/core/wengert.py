@@ -70,11 +70,13 @@ class WengertList:
         Whether a tape of this list is inside its block, recording or paused.
     members : dict of int to int
         Tokens of the tapes that may still ask something, and what each is doing.
+    torn : bool
+        Whether a sweep that released entries was interrupted, so that no other question can be answered.
     special : bool
         Whether the tight sweep does not apply: some value is itself traced, or some rule may raise.
     """
 
-    __slots__ = tuple("append entered entries leaves level limit live lock members sets special tick".split())
+    __slots__ = tuple("append entered entries leaves level limit live lock members sets special tick torn".split())
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -85,6 +87,7 @@ class WengertList:
         self.live: frozenset[int] | None = None
         self.entered = False
         self.special = False
+        self.torn = False
         self.leaves = 0
         self.lock = threading.RLock()
         self.members: dict[int, int] = {}
@@ -231,7 +234,7 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     if not tokens:
         return constants(wengert, out)
     trackers = wengert.intern(tokens)
-    wengert.special = wengert.special or any(isinstance(v, Tracer) for v in values)
+    wengert.special = wengert.special or primitive.refuses or any(isinstance(v, Tracer) for v in values)
     fields: list[Any] = [wengert.tick(), trackers]
     for i, parent in enumerate(parents):
         if parent is not None:

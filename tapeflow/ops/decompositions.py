@@ -114,7 +114,7 @@ def _qr_vjp(xp: Any, g: Any, y: Any) -> Any:
     return _conj(xp, _mH(xp, xp.linalg.solve(r, _mH(xp, c))))
 
 
-_qr = general("qr", lambda x: tuple(np.linalg.qr(x)), _qr_jvp, _qr_vjp)
+_qr = general("qr", lambda x: tuple(np.linalg.qr(x)), _qr_jvp, _qr_vjp, refuses=True)
 
 
 @implements(np.linalg.qr)
@@ -190,7 +190,9 @@ def _eigh_vjp(xp: Any, g: Any, y: Any, *, lower: bool) -> Any:
     return _conj(xp, (v * g[0][..., None, :] + v @ inner) @ _mH(xp, v))
 
 
-_eigh = general("eigh", lambda x, *, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")), _eigh_jvp, _eigh_vjp)
+_eigh = general(
+    "eigh", lambda x, *, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")), _eigh_jvp, _eigh_vjp, refuses=True
+)
 
 
 def _eigvalsh_vjp(xp: Any, g: Any, x: Any, *, lower: bool) -> Any:
@@ -271,7 +273,7 @@ def _svd_vjp(xp: Any, g: Any, y: Any) -> Any:
     return _conj(xp, (u @ p + u * g[1][..., None, :]) @ vh + rest)
 
 
-_svd = general("svd", lambda x: tuple(np.linalg.svd(x, full_matrices=False)), _svd_jvp, _svd_vjp)
+_svd = general("svd", lambda x: tuple(np.linalg.svd(x, full_matrices=False)), _svd_jvp, _svd_vjp, refuses=True)
 
 
 def _svdvals_jvp(xp: Any, t: Any, x: Any, y: Any) -> Any:

@@ -204,6 +204,7 @@ _cofactor_change: Primitive = general(
     _cofactor_change_evaluate,
     (_no_third, lambda xp, t, x0: _cofactor_change(x0, t)),
     (_no_third, lambda xp, g, x0: _cofactor_change(x0, g)),
+    refuses=True,
 )
 
 
@@ -239,7 +240,7 @@ def _slogdet_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return _each(rate) * _mT(xp, xp.linalg.inv(x))
 
 
-_slogdet = general("slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp)
+_slogdet = general("slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp, refuses=True)
 implements(np.linalg.slogdet)(lambda a: _SlogdetResult(*_slogdet(a)))
 
 # ---- norms of vectors, and that of Frobenius; where one is 0 or has a kink the subgradient of least norm is taken,

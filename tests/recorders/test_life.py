@@ -6,12 +6,15 @@ import copy
 import gc
 import pickle
 import threading
+import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tapeflow import GradientTape, Variable
-from tapeflow.errors import MissingRuleError, SeedError, TapeStateError, TargetError
+from tapeflow.core.rules import general
+from tapeflow.errors import MissingRuleError, RuleError, SeedError, TapeStateError, TargetError
 
 X = np.array([1.0, 2.0])
 
@@ -226,6 +229,66 @@ def test_a_call_that_fails_does_not_spend_the_tape() -> None:
         with pytest.raises(error):
             call()
     np.testing.assert_array_equal(tape.gradient(y, x), 2 * X)
+
+
+def by_numpys_error_state(tape: GradientTape, y: Any, x: Any) -> None:
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        tape.gradient(y, x)
+
+
+def by_a_warning_made_an_error(tape: GradientTape, y: Any, x: Any) -> None:
+    with np.errstate(divide="warn"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning):
+            tape.gradient(y, x)
+
+
+def by_numpys_error_call(tape: GradientTape, y: Any, x: Any) -> None:
+    def call(*_: Any) -> None:
+        raise KeyError
+
+    with np.errstate(divide="call", call=call), pytest.raises(KeyError):
+        tape.gradient(y, x)
+
+
+@pytest.mark.parametrize("watched", ["leaf", "variable"])
+@pytest.mark.parametrize("fail", [by_numpys_error_state, by_a_warning_made_an_error, by_numpys_error_call])
+def test_a_sweep_that_fails_half_way_can_be_asked_again(fail: Any, watched: str) -> None:
+    start = np.array([0.0, 4.0])
+    v = Variable(start)
+    with GradientTape() as tape:
+        x = v if watched == "variable" else tape.watch(start)
+        y = np.sum(np.exp(np.sqrt(x) * 1.0) ** 2)
+    fail(tape, y, x)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(tape.gradient(y, x), [np.inf, np.exp(4.0) * 0.5])
+
+
+def test_a_rule_that_refuses_can_be_asked_about_something_else() -> None:
+    with GradientTape() as tape:
+        x = tape.watch(np.eye(2))
+        values, vectors = np.linalg.eigh(x * 2.0)
+        trace, first = np.sum(values), np.sum(vectors[:, 0] * np.array([1.0, 3.0]))
+    with pytest.raises(RuleError, match="depends on their vectors"):
+        tape.gradient(first, x)
+    np.testing.assert_array_equal(tape.gradient(trace, x), 2 * np.eye(2))
+
+
+def interrupt(xp: Any, g: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_sweep_says_so_the_next_time() -> None:
+    stopped = general("stopped", np.copy, lambda xp, t: t, interrupt)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        with GradientTape() as tape:
+            x = tape.watch(X)
+            y = stopped(x * 2.0) ** 2
+        with pytest.raises(KeyboardInterrupt):
+            tape.gradient(y, x)
+        with pytest.raises(TapeStateError, match=r"was interrupted .* GradientTape\(persistent=True\)"):
+            tape.gradient(y, x)
 
 
 def test_a_failure_inside_the_block_leaves_the_tape_recording() -> None:
