@@ -187,8 +187,9 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
             g = pop(entry[0], None)
             if g is None:
                 continue
+            fields = len(entry)
             i = 2
-            while i < len(entry):
+            while i < fields:
                 edge = entry[i]
                 k = entry[i + 1][0]
                 if edge is not None:
