@@ -12,6 +12,7 @@ __all__ = [
     "RuleError",
     "SeedError",
     "SeedTypeError",
+    "SingularPointWarning",
     "StructureError",
     "TapeError",
     "TapeStateError",
@@ -64,6 +65,10 @@ class InPlaceError(TapeError, TypeError):
     """A write into an array would have cut or changed what the tape recorded."""
 
 
+class SingularPointWarning(RuntimeWarning):
+    """A derivative does not exist at the point in question, and a subgradient was taken."""
+
+
 # ---- the texts that the core needs, each an exception ready to be raised
 
 
@@ -71,8 +76,8 @@ def traced_conversion(what: str, shape: tuple[int, ...]) -> TracedConversionErro
     """A traced value was about to become a plain one."""
     return TracedConversionError(
         f"{what} was called on a traced value of shape {shape}: the value is being recorded, and its derivative would be "
-        "lost. Stay with NumPy functions (np.sin instead of math.sin, np.stack instead of np.array); for a constant use "
-        "x.numpy()"
+        "lost. Stay with NumPy functions (np.sin instead of math.sin, np.stack instead of np.array). To fill an array with "
+        "traced values make it with np.zeros_like(x) or np.zeros(n, like=x) of a traced x. For a constant use x.numpy()"
     )
 
 
@@ -84,43 +89,25 @@ def uncopied(what: str, shape: tuple[int, ...]) -> TracedConversionError:
 
 
 def written_out(name: str) -> InPlaceError:
-    """``out=``, or an in-place operator on a plain buffer."""
+    """A write into a plain array, by ``out=``, an operator such as ``+=``, or a function that writes."""
     return InPlaceError(
-        f"{name} was asked to write a traced value into an existing array (out=, or an operator such as += on a plain "
-        "array), where the derivative would be lost. Bind the result to a name instead: y = y + x"
+        f"{name} was asked to write a traced value into a plain array (out=, or an operator such as +=), where the "
+        "derivative would be lost. Bind the result to a name instead (y = y + x), or make the array one that can hold "
+        "traced values: np.zeros_like(x) or np.zeros(n, like=x) of a traced x"
     )
 
 
-def written_at(name: str) -> InPlaceError:
-    """``ufunc.at``."""
+def written_across(shape: tuple[int, ...]) -> InPlaceError:
+    """A write of a value of an inner level into an array of an outer one."""
     return InPlaceError(
-        f"{name}.at writes into an array in place, which a tape cannot follow; use an expression that makes a new array, "
-        "such as np.where"
+        f"x[...] = value: the array (of shape {shape}) belongs to an outer derivative computation and the value to an "
+        "inner one, which would leak out. Make the array inside the inner function, as with np.zeros_like of its argument"
     )
 
 
-def written_item() -> InPlaceError:
-    """``x[index] = value``."""
-    return InPlaceError(
-        "x[index] = value on a traced value would change what the tape recorded. Make a new array instead, with "
-        "np.where, np.concatenate or np.stack"
-    )
-
-
-def written_operator(name: str, shape: tuple[int, ...]) -> InPlaceError:
-    """``x += y`` and its kin on a traced array."""
-    return InPlaceError(
-        f"an in-place operator (__i{name}__, such as x += y) on a traced array of shape {shape} would have to change "
-        "every view and alias of it. Bind a new array to the name instead: x = x + y"
-    )
-
-
-def written_method(name: str) -> InPlaceError:
-    """``x.sort()`` and its kin."""
-    return InPlaceError(
-        f"x.{name}() changes an array in place, which would change what the tape recorded. Use a function that makes a "
-        "new array (np.sort, np.where, np.full_like, ...)"
-    )
+def written_read_only(kind: str) -> InPlaceError:
+    """A write into a view that NumPy makes read-only."""
+    return InPlaceError(f"assignment destination is read-only: it is a view made by np.{kind}; take a copy, x.copy()")
 
 
 def undefined_elements(name: str) -> InPlaceError:

@@ -12,7 +12,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-CORE = 1210
+CORE = 1900  # see docs/decisions/2026-11-25-core-budget.md
 FILE = 400
 TABLE_FILE = 600  # declarations, in ops/
 FUNCTION = 40
@@ -20,6 +20,7 @@ MEDIAN = 6
 # A breach needs a page in docs/decisions that says why: "path::function" or "path" -> page.
 ALLOWED = {
     "core/fast.py::_left_recorder": "2026-11-24-fast-recorders.md",
+    "core/reverse.py::sweep_all": "2026-11-24-fast-recorders.md",
 }
 # In rules, these of NumPy's names are about shapes and constants, never about array values of a backend.
 STATIC = {"argsort", "arange", "broadcast_shapes", "clip", "eye", "finfo", "newaxis", "shape", "tri", "zeros", "lib"}

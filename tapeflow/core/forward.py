@@ -10,6 +10,7 @@ import numpy as np
 from tapeflow.core.primitive import Primitive
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.wengert import evaluate, is_inexact, keep
+from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
 from tapeflow.errors import missing_rule
 
 __all__ = ["PUSHERS", "Dual", "dual", "fit_tangent", "push_forward"]
@@ -21,7 +22,7 @@ PUSHERS: dict[Any, Callable[..., Any]] = {}
 class Dual(Tracer):
     """A primal value with its tangent; a tangent of ``None`` is zero."""
 
-    __slots__ = ("__weakref__", "_accumulator", "_tangent", "_value")
+    __slots__ = ("__weakref__", "_accumulator", "_family", "_tangent", "_value")
 
     _accumulator: Any  # has `level` and `entered`
     _tangent: Any
@@ -37,6 +38,10 @@ class Dual(Tracer):
     def _process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return push_forward(self._accumulator, primitive, args, params)
 
+    @property
+    def _open(self) -> bool:
+        return bool(self._accumulator.entered)
+
     def _lift(self, value: Any) -> Any:
         return dual(value, None, self._accumulator)
 
@@ -48,6 +53,37 @@ class Dual(Tracer):
     def _state(self) -> str:
         return "accumulating" if self._accumulator.entered else "accumulator closed"
 
+    # ---- what writes ask for (see core/writes.py)
+
+    def _twin(self) -> Dual:
+        return dual(self._value, self._tangent, self._accumulator)
+
+    def _drop(self) -> None:
+        self._value = self._tangent = None
+
+    def _become(self, new: Dual) -> None:
+        self._value, self._tangent = new._value, new._tangent
+
+    def _watched(self) -> None:
+        return None
+
+    def _derive(self, parent: Dual, step: Step) -> None:
+        self._accumulator = parent._accumulator
+        self._value = derived(parent._value, step)
+        tangent = parent._tangent
+        self._tangent = None if tangent is None else derived(tangent, step)
+
+    def _write(self, steps: tuple[Step, ...], index: Any, value: Any) -> None:
+        tangent = None
+        if isinstance(value, Dual) and value._accumulator is self._accumulator:
+            value, tangent = value._value, value._tangent
+        if tangent is not None or self._tangent is not None:
+            if self._tangent is None:
+                self._tangent = np.zeros_like(self._value)
+            tangent = 0 if tangent is None else tangent
+            self._tangent = assigned(self, "_tangent", steps, index, tangent)
+        self._value = assigned(self, "_value", steps, index, value)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Push a ufunc forward."""
         if not kwargs and method == "__call__":
@@ -57,6 +93,7 @@ class Dual(Tracer):
         return Tracer.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
 
 
+refreshes(Dual, "_value", "_tangent")
 _new = object.__new__
 
 
@@ -80,6 +117,13 @@ def push_forward(accumulator: Any, primitive: Primitive, args: tuple[Any, ...], 
     out = evaluate(primitive, primals, params)
     if not accumulator.entered:
         return out
+    if primitive.view is not None:
+        out, shared = viewed(args[0], primals[0], out)
+        if shared and is_inexact(out):
+            tangent = None if tangents[0] is None else primitive(tangents[0], **params)
+            new: Dual = _wrap(accumulator, out, tangent)
+            relate(args[0], new, primitive.view(params))
+            return new
     if primitive.linear:
         return _wrap(accumulator, out, _push_linear(primitive, primals, tangents, params))
     total: Any = None

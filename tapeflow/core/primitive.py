@@ -18,7 +18,7 @@ __all__ = ["FUNCTIONS", "Primitive", "Rule", "Traced", "bind", "implements", "ne
 next_level = itertools.count(1).__next__
 
 # What `__array_function__` and `__array_ufunc__` look up: NumPy's function -> ours, with NumPy's signature.
-FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 RESERVED = ("xp", "g", "t")
 
@@ -82,6 +82,8 @@ class Primitive:
     deposit : Primitive, optional
         For a primitive that selects a part of its operand: the primitive that scatters parts back. The sweep then adds
         into one buffer instead of making a whole array for each part.
+    elementwise : bool
+        Whether every element of the output depends on one element of each operand alone.
     linear : bool
         Whether it is linear in all operands together, so that its JVP is itself on the tangents.
     refuses : bool
@@ -89,9 +91,25 @@ class Primitive:
         not released during its sweep, so that a question that was refused leaves a tape that can be asked another.
     reason : str, optional
         Why the derivative is zero or missing, for primitives that have none.
+    view : callable, optional
+        ``view(params)``: for a primitive whose output may share its operand's memory, the step (see
+        :mod:`tapeflow.core.writes`) by which the view is taken.
     """
 
-    __slots__ = ("batch", "deposit", "evaluate", "jvps", "linear", "name", "reason", "refuses", "variadic", "vjps")
+    __slots__ = (
+        "batch",
+        "deposit",
+        "elementwise",
+        "evaluate",
+        "jvps",
+        "linear",
+        "name",
+        "reason",
+        "refuses",
+        "variadic",
+        "view",
+        "vjps",
+    )
 
     def __init__(
         self,
@@ -103,9 +121,11 @@ class Primitive:
         variadic: bool = False,
         batch: Callable[..., Any] | None = None,
         deposit: Primitive | None = None,
+        elementwise: bool = False,
         linear: bool = False,
         refuses: bool = False,
         reason: str | None = None,
+        view: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -114,9 +134,11 @@ class Primitive:
         self.variadic = variadic
         self.batch = batch
         self.deposit = deposit
+        self.elementwise = elementwise
         self.linear = linear
         self.reason = reason
         self.refuses = refuses
+        self.view = view
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Evaluate, through the innermost level among the arguments."""

@@ -11,13 +11,17 @@ into those does it add in place. A first contribution may be the adjoint of anot
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapeflow.backends import backend_for
+from tapeflow.core.poles import Trap, at_pole
 from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import Tracer
+from tapeflow.core.writes import put, take
 from tapeflow.errors import RuleError
 
 if TYPE_CHECKING:
@@ -27,10 +31,14 @@ __all__ = [
     "NODES",
     "fit",
     "general_edge",
+    "hand_over",
+    "identity_edge",
     "scatter_part",
     "select",
+    "step_back",
     "sweep",
     "sweep_all",
+    "write_edge",
 ]
 
 Adjoints = dict[int, Any]
@@ -43,12 +51,36 @@ NODES: dict[Any, tuple[int, ...]] = {}
 # ---- edges
 
 
+def identity_edge(xp: Any, g: Any, residual: None) -> Any:
+    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
+    del xp, residual
+    return g
+
+
 def general_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
     """Apply a rule of any kind, and bring its result to the operand's shape and dtype."""
-    rule, kept, params, primitive, shape, dtype, _, _ = residual
+    rule, kept, params, _, _, _, _, _ = residual
     if g.__class__ is Parts:
         g = g.filled(xp)
-    c = rule.function(xp, g, *kept, **params)
+    return _fitted(xp, rule.function(xp, g, *kept, **params), residual)
+
+
+def again(xp: Any, g: Any, edge: Any, residual: Any, trap: Trap) -> Any:
+    """Apply an edge that has sprung the trap once more, with infinite slopes looked after."""
+    if edge is not general_edge:
+        if type(residual) is tuple:
+            return at_pole(xp, g, lambda xp, g, *r: edge(xp, g, r), residual, trap)
+        return at_pole(xp, g, edge, (residual,), trap)
+    rule, kept, params, primitive = residual[:4]
+    if primitive.elementwise:
+        return _fitted(xp, at_pole(xp, g, partial(rule.function, **params), kept, trap), residual)
+    trap.clear()
+    with trap.as_user():
+        return general_edge(xp, g, residual)
+
+
+def _fitted(xp: Any, c: Any, residual: tuple[Any, ...]) -> Any:
+    _, _, _, primitive, shape, dtype, _, _ = residual
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
@@ -111,6 +143,58 @@ class Pending:
         return whole if self.dense is None else self.dense + whole
 
 
+def write_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
+    """The share of what was written: the adjoint at its places, for the writes that stayed."""
+    steps, index, stay, shape, dtype = residual
+    c = take(g, steps, index)
+    if ("imag", None) in steps:
+        c = -c  # adjoints are conjugated
+    c = c if stay is None else xp.where(stay, c, 0)
+    if len(shape) > len(c.shape):  # a value may have more axes, of length one
+        c = xp.reshape(c, (1,) * (len(shape) - len(c.shape)) + c.shape)
+    # A copy, because `hand_over` is about to clear the places.
+    return xp.array(fit(xp, c, shape, dtype, "assignment")) if c.__class__ is np.ndarray else fit(xp, c, shape, dtype)
+
+
+def hand_over(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, residual: tuple[Any, ...]) -> None:
+    """Deposit the adjoint of an array before a write: the same, with nothing at the places that were written.
+
+    The adjoint buffer of the array after the write has no other use any more, so it is passed on if the sweep owns it.
+    """
+    _, number, steps, index = residual
+    if isinstance(g, Tracer):
+        g = g._twin()
+        g._write(steps, index, 0)
+    else:
+        g = g if number in owned else xp.array(g)
+        put(g, steps, index, 0)
+    if k in adjoints:
+        _accumulate(xp, adjoints, owned, k, g)
+    else:
+        adjoints[k] = g
+        if g.__class__ is np.ndarray:
+            owned.add(k)
+
+
+def step_back(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, residual: tuple[Any, ...]) -> None:
+    """Deposit the adjoint of a view that was taken again into that of its parent."""
+    _, (name, parameter), shape, dtype = residual
+    if name == "broadcast_to":
+        whole = fit(xp, g, shape, dtype)
+    elif name == "imag":
+        whole = -1j * g
+    elif name == "real":
+        whole = g.astype(dtype)
+    else:
+        whole = xp.zeros_like(g, shape=shape)
+        steps = ((name, parameter),)
+        whole._write(steps, ..., g) if isinstance(whole, Tracer) else put(whole, steps, ..., g)
+    if k in adjoints:
+        _accumulate(xp, adjoints, owned, k, whole)
+    else:
+        adjoints[k] = whole
+
+
 def select(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, residual: tuple[Any, ...]) -> None:
     """Deposit the adjoint of one output of an operation with several."""
     del xp, owned
@@ -164,6 +248,8 @@ def _accumulate(xp: Any, adjoints: Adjoints, owned: set[int], k: int, c: Any) ->
             owned.discard(k)
 
 
+NODES[identity_edge] = NODES[write_edge] = ()
+
 # ---- sweeps
 
 
@@ -179,35 +265,39 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
     buffer = xp.ndarray  # what can be added into; array scalars cannot
     found: Adjoints = {}
     entry: Entry = []
+    trap = Trap()
     try:
-        while entries:
-            if release and getrefcount(entry) > SINGLE:
-                del entry[2:]  # a handle is alive and must not keep the rest of the recording alive
-            entry = entries.pop()
-            g = pop(entry[0], None)
-            if g is None:
-                continue
-            fields = len(entry)
-            i = 2
-            while i < fields:
-                edge = entry[i]
-                k = entry[i + 1][0]
-                if edge is not None:
-                    c = edge(xp, g, entry[i + 2])
-                    if k not in adjoints:
-                        adjoints[k] = c
-                    elif k in owned:
-                        old = adjoints[k]
-                        old += c
+        with trap.set():
+            while entries:
+                if release and getrefcount(entry) > SINGLE:
+                    del entry[2:]  # a handle is alive and must not keep the rest of the recording alive
+                entry = entries.pop()
+                g = pop(entry[0], None)
+                if g is None:
+                    continue
+                fields = len(entry)
+                i = 2
+                while i < fields:
+                    edge = entry[i]
+                    k = entry[i + 1][0]
+                    if edge is not None:
+                        c = edge(xp, g, entry[i + 2])
+                        if trap:
+                            c = again(xp, g, edge, entry[i + 2], trap)
+                        if k not in adjoints:
+                            adjoints[k] = c
+                        elif k in owned:
+                            old = adjoints[k]
+                            old += c
+                        else:
+                            new = adjoints[k] = adjoints[k] + c
+                            if type(new) is buffer:
+                                owned.add(k)
                     else:
-                        new = adjoints[k] = adjoints[k] + c
-                        if type(new) is buffer:
-                            owned.add(k)
-                else:
-                    entry[i + 2][0](xp, adjoints, owned, k, g, entry[i + 2])
-                i += 3
-            if i == 2:
-                found[entry[0]] = g
+                        entry[i + 2][0](xp, adjoints, owned, k, g, entry[i + 2])
+                    i += 3
+                if i == 2:
+                    found[entry[0]] = g
     except BaseException as error:
         wengert.torn = release
         _explain(error, entry)
@@ -224,17 +314,21 @@ def sweep(wengert: WengertList, adjoints: Adjoints, sources: set[int], token: in
     active = _leading_to(window, sources, token)
     owned: set[int] = set()
     entry: Entry = []
+    trap = Trap()
     try:
-        for entry in window:
-            number = entry[0]
-            if number not in adjoints or number not in active:
-                continue
-            g = adjoints[number] if number in sources else adjoints.pop(number)
-            if g.__class__ is Pending:
-                g = g.total()
+        with trap.set():
+            for entry in window:
+                number = entry[0]
+                if number not in adjoints or number not in active:
+                    continue
+                g = adjoints[number] if number in sources else adjoints.pop(number)
+                if g.__class__ is Pending:
+                    g = g.total()
+                    if number in sources:
+                        adjoints[number] = g
                 if number in sources:
-                    adjoints[number] = g
-            _pass_on(wengert, entry, g, adjoints, active, owned, xp)
+                    owned.discard(number)  # a result, which `hand_over` must not pass on
+                _pass_on(wengert, entry, g, adjoints, active, owned, xp, trap)
     except BaseException as error:
         _explain(error, entry)
         raise
@@ -266,7 +360,14 @@ def _leading_to(window: list[Entry], sources: set[int], token: int) -> set[int]:
 
 
 def _pass_on(
-    wengert: WengertList, entry: Entry, g: Any, adjoints: Adjoints, active: set[int], owned: set[int], xp: Any
+    wengert: WengertList,
+    entry: Entry,
+    g: Any,
+    adjoints: Adjoints,
+    active: set[int],
+    owned: set[int],
+    xp: Any,
+    trap: Trap,
 ) -> None:
     """Distribute the adjoint of one entry over the operands that lead to a source."""
     retrack = wengert.live is not None
@@ -278,7 +379,10 @@ def _pass_on(
         if edge is None:
             residual[0](xp, adjoints, owned, k, g, residual)
             continue
-        c = edge(xp, g, _retracked(wengert, entry, edge, residual) if retrack else residual)
+        residual = _retracked(wengert, entry, edge, residual) if retrack else residual
+        c = edge(xp, g, residual)
+        if trap:
+            c = again(xp, g, edge, residual, trap)
         if k in adjoints:
             _accumulate(xp, adjoints, owned, k, c)
         else:

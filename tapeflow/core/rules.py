@@ -38,8 +38,8 @@ def unary(ufunc: Any, partial: Partial, *, pole: bool = False, reason: str | Non
     partial : callable or number
         ``partial(xp, x)``, ``partial(xp, y)`` with the output, or both; or a constant.
     pole : bool
-        Whether the derivative can be infinite where the function is defined. There a zero cotangent stays zero, so that
-        ``np.where(x > 0, np.sqrt(x), 0)`` has the right gradient at 0.
+        Whether the derivative can be infinite where the function is defined. There a zero tangent stays zero, so that
+        ``np.sqrt(x * x)`` has the derivative 0 at 0. (Reverse sweeps look after their cotangents themselves.)
     reason : str, optional
         Why the derivative is zero, for step functions.
     """
@@ -49,12 +49,14 @@ def unary(ufunc: Any, partial: Partial, *, pole: bool = False, reason: str | Non
     return primitive
 
 
-def binary(ufunc: Any, partial0: Partial, partial1: Partial, *, reason: str | None = None) -> Primitive:
+def binary(
+    ufunc: Any, partial0: Partial, partial1: Partial, *, pole: bool = False, reason: str | None = None
+) -> Primitive:
     """Declare an elementwise function of two operands by its two partial derivatives.
 
     The partials see the operands as ``x0``, ``x1`` and the output as ``y``.
     """
-    primitive = elementwise(ufunc.__name__, ufunc, partial0, partial1, reason=reason)
+    primitive = elementwise(ufunc.__name__, ufunc, partial0, partial1, pole=pole, reason=reason)
     install_binary(ufunc, primitive)
     FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
     return primitive
@@ -64,8 +66,9 @@ def elementwise(
     name: str, evaluate: Callable[..., Any], *partials: Partial | None, pole: bool = False, reason: str | None = None
 ) -> Primitive:
     """Declare an elementwise function of any number of operands; ``None`` for one without a derivative."""
-    rules = tuple(None if p is None else _product_rule(p, pole) for p in partials)
-    return Primitive(name, evaluate, rules, rules, reason=reason)
+    vjps = tuple(None if p is None else _product_rule(p) for p in partials)
+    jvps = tuple(None if p is None else _product_rule(p, pole) for p in partials)
+    return Primitive(name, evaluate, jvps, vjps, elementwise=True, reason=reason)
 
 
 def share(function: Callable[..., Any]) -> Rule:
@@ -73,7 +76,7 @@ def share(function: Callable[..., Any]) -> Rule:
     return make_rule(function, skip=2)
 
 
-def _product_rule(partial: Partial, pole: bool) -> Rule:
+def _product_rule(partial: Partial, pole: bool = False) -> Rule:
     """Partial times tangent, which is also partial times (conjugated) cotangent."""
     if isinstance(partial, Rule):
         return partial
@@ -113,6 +116,7 @@ def linear(
     *,
     deposit: Primitive | None = None,
     variadic: bool = False,
+    view: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Primitive:
     """Declare a function that is linear in all its operands together.
 
@@ -128,9 +132,11 @@ def linear(
         See `Primitive`; stands in place of the transpose.
     variadic : bool
         Whether the number of operands is open.
+    view : callable, optional
+        See `Primitive`.
     """
     vjp = None if transpose is None else make_rule(transpose, skip=2)
-    return Primitive(name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit, linear=True)
+    return Primitive(name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit, linear=True, view=view)
 
 
 def general(
@@ -141,6 +147,7 @@ def general(
     *,
     variadic: bool = False,
     refuses: bool = False,
+    view: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Primitive:
     """Declare a function by its rules: ``jvp(xp, t, ...)`` and ``vjp(xp, g, ...)``, one of each for every operand.
 
@@ -156,6 +163,7 @@ def general(
         tuple(f and make_rule(f, skip=2) for f in vjps),
         variadic=variadic,
         refuses=refuses,
+        view=view,
     )
 
 

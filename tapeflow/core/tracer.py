@@ -7,7 +7,8 @@ faster operators over these where it pays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
+from inspect import signature
 from operator import index
 from typing import Any, NoReturn
 
@@ -52,7 +53,7 @@ METHODS = (
     "all any argmax argmin argsort clip compress conj conjugate cumprod cumsum diagonal dot max mean min nonzero prod "
     "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
 ).split()
-IN_PLACE_METHODS = "fill itemset partition put resize setfield setflags sort".split()
+IN_PLACE_METHODS = "fill partition put resize setfield setflags sort".split()
 # Ways to a Python scalar: open once no tape follows the value.
 LEAVING: dict[str, tuple[Callable[..., Any], str]] = {
     "__float__": (float, "float(x) (or a function of the math module)"),
@@ -84,11 +85,24 @@ class Tracer(Traced):
 
     _value: Any  # what the handle holds: a plain array or a traced value of an outer level
 
+    # What core/writes.py asks of a level that can be written to.
+    _twin: Callable[[], Any]  # another handle of the same value
+    _drop: Callable[[], None]  # forget the value, which is stale
+    _become: Callable[[Any], None]  # take the value of another handle
+    _watched: Callable[[], Any]  # the entry of a watched value, else None
+    _derive: Callable[[Any, Any], None]  # become a view of another handle, by a step
+    _write: Callable[[Any, Any, Any], None]  # assign, through steps, at an index, a value
+
     # ---- what a level provides
 
     @property
     def _live(self) -> bool:
         """Whether something would be lost if the value left its level now."""
+        raise NotImplementedError
+
+    @property
+    def _open(self) -> bool:
+        """Whether the block of its level is still running."""
         raise NotImplementedError
 
     def _lift(self, value: Any) -> Any:
@@ -106,28 +120,27 @@ class Tracer(Traced):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Evaluate a NumPy ufunc, or one of its methods, on traced values."""
-        if kwargs.get("out") is not None:
-            raise errors.written_out(f"np.{ufunc.__name__}")
-        kwargs.pop("out", None)
-        if not all(map(is_operand, inputs)):
+        if method != "at" and not all(map(is_operand, inputs)):
             return NotImplemented  # the other kind of array gets its chance
+        out = kwargs.pop("out", None)
+        if out is not None and any(y is not None for y in out):
+            return UFUNC_METHODS[None, "out"](out, ufunc, method, inputs, kwargs)
         if method == "__call__":
             ours = FUNCTIONS.get(ufunc)
             if ours is not None:
                 return ours(*inputs, **kwargs)
             return self._unknown(ufunc, inputs, kwargs)
-        if method == "at":
-            raise errors.written_at(f"np.{ufunc.__name__}")
-        ours = FUNCTIONS.get(getattr(ufunc, method))
-        ours = ours or UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))
+        ours = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))
         if ours is None:
             return self._unknown(getattr(ufunc, method), inputs, kwargs)
         return ours(ufunc, *inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Evaluate a NumPy function on traced values."""
-        if kwargs.get("out") is not None:
-            raise errors.written_out(f"np.{function.__name__}")
+        if "out" in kwargs or len(args) > 2:
+            args, kwargs, out = _split_out(function, args, kwargs)
+            if out is not None:
+                return FUNCTIONS["out"](out, function, args, kwargs)
         ours = FUNCTIONS.get(function)
         if ours is not None:
             return ours(*args, **kwargs)
@@ -215,15 +228,25 @@ class Tracer(Traced):
         """Real part."""
         return np.real(self)
 
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
+
     @property
     def imag(self) -> Any:
         """Imaginary part."""
         return np.imag(self)
 
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("cannot set imaginary part of a real array")
+        self.imag[...] = value
+
     @property
-    def flat(self) -> Iterator[Any]:
-        """Iterator over the elements in C order."""
-        return iter(np.ravel(self))
+    def flat(self) -> Any:
+        """The elements in C order, to iterate over, select from and write to."""
+        return FUNCTIONS[np.ndarray.flat](self)
 
     # ---- methods whose signature differs from the function's
 
@@ -246,8 +269,8 @@ class Tracer(Traced):
         return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
 
     def flatten(self, order: str = "C") -> Any:
-        """Return the elements as one axis."""
-        return np.ravel(self, order=order)  # type: ignore[call-overload]
+        """Return a copy with the elements on one axis."""
+        return np.ravel(self, order=order).copy()  # type: ignore[call-overload]
 
     def __getitem__(self, index: Any) -> Any:
         return FUNCTIONS[np.ndarray.__getitem__](self, index)
@@ -259,8 +282,27 @@ class Tracer(Traced):
 
     # ---- writes
 
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise errors.written_item()
+    def __setitem__(self, index: Any, value: Any) -> None:
+        FUNCTIONS[np.ndarray.__setitem__](self, index, value)
+
+
+@cache
+def _place_of_out(function: Any) -> int | None:
+    """Where among the positional arguments of a NumPy function ``out`` stands."""
+    try:
+        parameters = signature(function).parameters
+    except ValueError:
+        return None
+    positional = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return positional.index("out") if "out" in positional else None
+
+
+def _split_out(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+    """Take ``out`` out of the arguments, however it was given."""
+    place = _place_of_out(function)
+    if place is not None and len(args) > place:
+        return (*args[:place], None, *args[place + 1 :]), kwargs, args[place]
+    return args, {k: v for k, v in kwargs.items() if k != "out"}, kwargs.get("out")
 
 
 def call_unwrapped(function: Callable[..., Any], args: Any, kwargs: Any, unwrap: Callable[[Any], Any]) -> Any:
@@ -284,23 +326,16 @@ def _install() -> None:
 
         return operator
 
-    def in_place(ufunc: Any, name: str) -> Callable[[Any, Any], Any]:
-        def operator(self: Any, other: Any) -> Any:
-            return _rebound(self, other, ufunc, name)
-
-        return operator
-
     for ufunc, name in (BINARY_OPERATORS | COMPARISONS).items():
         setattr(Tracer, f"__{name}__", binary(ufunc, swapped=False))
     for ufunc, name in BINARY_OPERATORS.items():
         setattr(Tracer, f"__r{name}__", binary(ufunc, swapped=True))
-        setattr(Tracer, f"__i{name}__", in_place(ufunc, name))
     for ufunc, name in UNARY_OPERATORS.items():
         setattr(Tracer, f"__{name}__", lambda self, _f=ufunc: _f(self))
     for name in METHODS:
         setattr(Tracer, name, _method(getattr(np, name)))
     for name in IN_PLACE_METHODS:
-        setattr(Tracer, name, _refused(name))
+        setattr(Tracer, name, _registered(name))
     for name, (convert, what) in LEAVING.items():
         setattr(Tracer, name, _leaving(convert, what))
     for name, what in COPYING.items():
@@ -313,13 +348,6 @@ def _install() -> None:
 def is_operand(other: Any) -> bool:
     """Whether an operand is of a kind that we compute with; others get their chance by NotImplemented."""
     return isinstance(other, (Traced, int, float, complex, list, tuple)) or backend_for(other) is not None
-
-
-def _rebound(self: Any, other: Any, ufunc: Any, name: str) -> Any:
-    """``x += y`` for scalars, which NumPy rebinds as well; an array would have to change under all its views."""
-    if self.shape == ():
-        return ufunc(self, other)
-    raise errors.written_operator(name, self.shape)
 
 
 def _attribute(name: str, self: Any) -> Any:
@@ -350,10 +378,12 @@ def _uncopied(what: str) -> Callable[..., Any]:
     return method
 
 
-def _refused(name: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.written_method(name)
+def _registered(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[getattr(np.ndarray, name)](self, *args, **kwargs)
 
+    method.__name__ = name
+    method.__doc__ = f"Change the array in place, as ``ndarray.{name}`` does."
     return method
 
 

@@ -26,8 +26,9 @@ import numpy as np
 
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Primitive, Rule, next_level
-from tapeflow.core.reverse import general_edge, scatter_part, select
+from tapeflow.core.reverse import general_edge, hand_over, identity_edge, scatter_part, select, step_back, write_edge
 from tapeflow.core.tracer import Tracer, call_unwrapped
+from tapeflow.core.writes import Step, assigned, derived, last_writes, refreshes, relate, viewed
 from tapeflow.errors import missing_rule
 
 __all__ = [
@@ -130,10 +131,14 @@ class WengertList:
 
     def enter(self, value: Any, entry: Entry) -> Recorded:
         """Append an entry, and make the handle of its value."""
+        return handle(value, self, self.push(entry))
+
+    def push(self, entry: Entry) -> Entry:
+        """Append an entry."""
         self.append(entry)
         if entry[0] >= self.limit:
             self.compact()
-        return handle(value, self, entry)
+        return entry
 
     def wrap(self, value: Any, entry: Entry) -> Recorded:
         """Make a handle for a value that has an entry already."""
@@ -168,7 +173,7 @@ ALONE, ALONE_IN_MAP = _calibrate()
 class Recorded(Tracer):
     """A value on a Wengert list. What it holds is a plain array, or a traced value of an outer level."""
 
-    __slots__ = ("__weakref__", "_entry", "_list", "_value")
+    __slots__ = ("__weakref__", "_entry", "_family", "_list", "_value")
 
     _list: WengertList
     _entry: Entry
@@ -184,6 +189,10 @@ class Recorded(Tracer):
 
     def _process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return record(self._list, primitive, args, params)
+
+    @property
+    def _open(self) -> bool:
+        return self._list.entered
 
     def _lift(self, value: Any) -> Any:
         return handle(value, self._list, CONSTANT)
@@ -201,6 +210,53 @@ class Recorded(Tracer):
 
     def _state(self) -> str:
         return "recording" if self._live else "constant" if self._list.entered else "tape closed"
+
+    # ---- what writes ask for (see core/writes.py)
+
+    def _twin(self) -> Recorded:
+        return handle(self._value, self._list, self._entry)
+
+    def _drop(self) -> None:
+        self._value, self._entry = None, CONSTANT
+
+    def _become(self, new: Recorded) -> None:
+        self._value, self._list, self._entry = new._value, new._list, new._entry
+
+    def _watched(self) -> Entry | None:
+        entry = self._entry
+        return entry if len(entry) == 2 or entry[2] is identity_edge else None
+
+    def _derive(self, parent: Recorded, step: Step) -> None:
+        wengert = self._list = parent._list
+        self._value = derived(parent._value, step)
+        source = self._entry = parent._entry
+        if source[1]:
+            wengert.special = wengert.special or isinstance(self._value, Tracer)
+            residual = (step_back, step, parent.shape, parent.dtype)
+            self._entry = wengert.push([wengert.tick(), source[1], None, source, residual])
+
+    def _write(self, steps: tuple[Step, ...], index: Any, value: Any) -> None:
+        wengert = self._list
+        live = wengert.live or NOBODY
+        entry: Entry = [wengert.tick(), NOBODY]
+        tokens = self._entry[1] & live
+        if isinstance(value, Recorded) and value._list is wengert:
+            value, node = value._value, value._entry
+            if followed := node[1] & live:
+                stay = last_writes(self, steps, index)
+                entry += [write_edge, node, (steps, index, stay, np.shape(value), value.dtype)]
+                tokens |= followed
+        if self._entry[1] & live:
+            entry += [None, self._entry, (hand_over, entry[0], steps, index)]
+        self._value = assigned(self, "_value", steps, index, value)
+        self._entry = CONSTANT
+        if tokens:
+            entry[1] = wengert.intern(tokens)
+            wengert.special = wengert.special or isinstance(self._value, Tracer)
+            self._entry = wengert.push(entry)
+
+
+refreshes(Recorded, "_value", "_entry")
 
 
 _new = object.__new__
@@ -231,6 +287,10 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
             values.append(np.asarray(a) if type(a) is list else a)
             parents.append(None)
     out = evaluate(primitive, values, params)
+    if primitive.view is not None:
+        out, shared = viewed(args[0], values[0], out)
+        if shared:
+            return _view(wengert, primitive, args[0], out, params, tokens)
     if not tokens:
         return constants(wengert, out)
     trackers = wengert.intern(tokens)
@@ -240,6 +300,21 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
         if parent is not None:
             fields += _edge(primitive, i, values, parents, out, params)
     return _enter(wengert, fields, trackers, out)
+
+
+def _view(wengert: WengertList, primitive: Primitive, x: Any, out: Any, params: dict[str, Any], tokens: Any) -> Any:
+    """Enter a view: as any output, and as one of the family."""
+    if tokens:
+        wengert.special = wengert.special or isinstance(out, Tracer)
+        values, parents = [x._value], [x._entry]
+        fields = [wengert.tick(), wengert.intern(tokens), *_edge(primitive, 0, values, parents, out, params)]
+        new: Any = wengert.enter(out, fields)
+    else:
+        new = constants(wengert, out)
+    if isinstance(new, Recorded):
+        assert primitive.view is not None
+        relate(x, new, primitive.view(params))
+    return new
 
 
 def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any]) -> Any:

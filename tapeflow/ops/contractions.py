@@ -294,6 +294,7 @@ _diagonal: Primitive = linear(
     "diagonal",
     lambda x, *, offset: np.diagonal(x, offset, -2, -1),
     lambda xp, g, shape, *, offset: _embed(g, offset=offset, shape=shape[-2:]),
+    view=lambda params: ("diagonal", params["offset"]),
 )
 
 

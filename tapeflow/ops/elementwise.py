@@ -49,7 +49,7 @@ def _power_exponent(xp: Any, x0: Any, y: Any) -> Any:
     return y * xp.log(xp.where(x0 == 0, 1, x0))
 
 
-binary(np.power, _power_base, _power_exponent)
+binary(np.power, _power_base, _power_exponent, pole=True)
 _float_power = elementwise(
     "float_power",
     np.float_power,
@@ -203,9 +203,9 @@ unary(np.fabs, lambda xp, x: xp.sign(x))
 
 _conjugate = general("conjugate", np.conjugate, lambda xp, t: xp.conjugate(t), lambda xp, g: xp.conjugate(g))
 implements(np.conjugate)(lambda x, **options: _conjugate(x))
-_real = general("real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g)
+_real = general("real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g, view=lambda params: ("real", None))
 implements(np.real)(lambda val: _real(val))
-_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g)
+_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g, view=lambda params: ("imag", None))
 implements(np.imag)(lambda val: _imag(val) if val.dtype.kind == "c" else np.zeros_like(val))
 _angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x)
 

@@ -10,7 +10,7 @@ from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
 
-__all__ = ["getitem", "take"]
+__all__ = ["getitem", "plain_index", "scatter", "take"]
 
 
 def _scatter_evaluate(*parts: Any, indices: tuple[Any, ...], shape: tuple[int, ...], dtype: Any) -> Any:
@@ -21,17 +21,27 @@ def _scatter_evaluate(*parts: Any, indices: tuple[Any, ...], shape: tuple[int, .
     return buffer
 
 
-_scatter = linear(
+scatter = linear(
     "scatter",
     _scatter_evaluate,
     lambda xp, g, i, *, indices, shape, dtype: g[indices[i]],
     variadic=True,
 )
-_getitem = linear("getitem", lambda x, *, index: x[index], deposit=_scatter)
+_getitem = linear(
+    "getitem", lambda x, *, index: x[index], deposit=scatter, view=lambda params: ("getitem", params["index"])
+)
 
 
-def _plain_index(part: Any) -> Any:
-    """An index that later writes by the user cannot change."""
+def plain_index(index: Any) -> Any:
+    """An index without traced values, which later writes by the user cannot change."""
+    if isinstance(index, (int, slice)):
+        return index
+    return tuple(map(_plain_part, index)) if isinstance(index, tuple) else _plain_part(index)
+
+
+def _plain_part(part: Any) -> Any:
+    if isinstance(part, (int, slice)):
+        return part
     if isinstance(part, Traced):
         part = part.numpy()  # type: ignore[attr-defined]
     if isinstance(part, list):
@@ -43,18 +53,14 @@ def _plain_index(part: Any) -> Any:
 @implements(np.ndarray.__getitem__)
 def getitem(x: Any, index: Any) -> Any:
     """Select by integers, slices, ``None``, ``...``, masks, index arrays and their combinations, as NumPy does."""
-    if isinstance(index, (int, slice)):
-        return _getitem(x, index=index)
-    if isinstance(index, tuple):
-        return _getitem(x, index=tuple(map(_plain_index, index)))
-    return _getitem(x, index=_plain_index(index))
+    return _getitem(x, index=plain_index(index))
 
 
 @implements(np.take)
 def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     """Select entries along an axis."""
     del out
-    indices = np.asarray(_plain_index(indices))
+    indices = np.asarray(plain_index(indices))
     if axis is None:
         a, axis = np.ravel(a), 0
     axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import Tracer, plain
 
 
 def _array(x: Any) -> Any:
@@ -26,27 +26,43 @@ def _lengths(shape: Any) -> tuple[int, ...]:
     return tuple(map(operator.index, shape)) if np.iterable(shape) else (operator.index(shape),)
 
 
+def _reversed(axes: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(None, None, -1 if k in axes else None) for k in range(max(axes, default=-1) + 1))
+
+
 # ---- the same elements in another arrangement
 
 _reshape = linear(
     "reshape",
     lambda x, *, shape: np.reshape(x, shape),
     lambda xp, g, shape0, *, shape: xp.reshape(g, shape0),
+    view=lambda params: ("reshape", params["shape"]),
 )
 _transpose = linear(
     "transpose",
     lambda x, *, axes: np.transpose(x, axes),
     lambda xp, g, *, axes: xp.transpose(g, tuple(np.argsort(axes))),
+    view=lambda params: ("transpose", params["axes"]),
 )
-_flip = linear("flip", lambda x, *, axes: np.flip(x, axes), lambda xp, g, *, axes: xp.flip(g, axes))
+_flip = linear(
+    "flip",
+    lambda x, *, axes: np.flip(x, axes),
+    lambda xp, g, *, axes: xp.flip(g, axes),
+    view=lambda params: ("getitem", _reversed(params["axes"])),
+)
 _roll = linear(
     "roll",
     lambda x, *, shift, axes: np.roll(x, shift, axes),
     lambda xp, g, *, shift, axes: xp.roll(g, tuple(-s for s in shift), axes),
 )
-_copy = linear("copy", np.copy, lambda xp, g: g)
+_copy = linear("copy", lambda x, *, order: np.array(x, order=order), lambda xp, g, *, order: g)
 # The engine brings what a rule returns to the operand's shape and dtype, which is all that these two need.
-_broadcast = linear("broadcast_to", lambda x, *, shape: np.broadcast_to(x, shape), lambda xp, g, *, shape: g)
+_broadcast = linear(
+    "broadcast_to",
+    lambda x, *, shape: np.broadcast_to(x, shape),
+    lambda xp, g, *, shape: g,
+    view=lambda params: ("broadcast_to", params["shape"]),
+)
 _astype = linear("astype", lambda x, *, dtype: x.astype(dtype), lambda xp, g, *, dtype: g)
 
 
@@ -170,8 +186,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """Copy, on the tape."""
-    del order, subok
-    return _copy(a)
+    del subok
+    return _copy(a, order=order)
 
 
 def astype(
@@ -454,27 +470,33 @@ def _framed(array: Any, widths: Any, constant_values: Any, unknown: dict[str, An
     if isinstance(constant_values, Traced):
         if constant_values.ndim:  # type: ignore[attr-defined]
             raise ValueError("np.pad: traced constant_values must be a single number")
-        border = np.pad(np.zeros_like(array), widths, constant_values=1) * constant_values
+        border = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=1) * constant_values
         return inside + border.astype(array.dtype)
     if not np.iterable(constant_values) and constant_values == 0:
         return inside
-    return inside + np.pad(np.zeros_like(array), widths, constant_values=constant_values)
+    return inside + np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=constant_values)
 
 
 # ---- arrays of the same shape
 
 
-def _plain_like(name: str) -> Any:
+def constant_like(a: Any, value: Any) -> Any:
+    """Make an array a constant of the level of a traced one, into which traced values can be written."""
+    a = a.read() if hasattr(a, "read") else a
+    return a._lift(value) if isinstance(a, Tracer) and a._open and value.dtype.kind in "fc" else value
+
+
+def _new_like(name: str) -> Any:
     make = getattr(np, name)
 
     def like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **options: Any) -> Any:
-        return make(plain(a), dtype, order, subok, shape, **options)
+        return constant_like(a, make(plain(a), dtype, order, subok, shape, **options))
 
     return like
 
 
 for _name in ("zeros_like", "ones_like", "empty_like"):
-    FUNCTIONS[getattr(np, _name)] = _plain_like(_name)
+    FUNCTIONS[getattr(np, _name)] = _new_like(_name)
 
 
 @implements(np.full_like)
@@ -483,6 +505,6 @@ def full_like(
 ) -> Any:
     """Fill an array; the derivative flows from the fill value."""
     if not isinstance(fill_value, Traced):
-        return np.full_like(plain(a), fill_value, dtype, order, subok, shape, **options)
+        return constant_like(a, np.full_like(plain(a), fill_value, dtype, order, subok, shape, **options))
     fill_value = fill_value.astype(a.dtype if dtype is None else dtype)  # type: ignore[attr-defined]
     return np.copy(np.broadcast_to(fill_value, a.shape if shape is None else shape))

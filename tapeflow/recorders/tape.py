@@ -16,9 +16,10 @@ from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.forward import Dual, dual
 from tapeflow.core.primitive import Traced
-from tapeflow.core.reverse import NODES, sweep, sweep_all
+from tapeflow.core.reverse import identity_edge, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
+from tapeflow.core.writes import family_of
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
 from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
 from tapeflow.recorders.variable import Variable
@@ -27,15 +28,6 @@ __all__ = ["GradientTape"]
 
 _token = itertools.count(1).__next__
 pytree.LEAF_TYPES.update((Recorded, Dual, Variable, np.ndarray, np.float64))
-
-
-def identity_edge(xp: Any, g: Any, residual: None) -> Any:
-    """Pass the adjoint on: the edge of a watched handle and of the read of a variable."""
-    del xp, residual
-    return g
-
-
-NODES[identity_edge] = ()
 
 
 class GradientTape:
@@ -446,8 +438,12 @@ class GradientTape:
         level = self._wengert.level
         while isinstance(value, Tracer) and value._level > level:
             value = value._value
-        mine = isinstance(value, Recorded) and value._list is self._wengert and self.token in value._entry[1]
-        return value._entry if mine else CONSTANT
+        if not isinstance(value, Recorded) or value._list is not self._wengert:
+            return CONSTANT
+        family = family_of(value)
+        # A watched value that was written to still stands for what was watched.
+        entry = family.watched if family and family.watched else value._entry
+        return entry if self.token in entry[1] else CONSTANT
 
     # ---- from questions to sweeps
 

@@ -131,11 +131,14 @@ class Variable(Tracer):
 
     def _refuse(self, other: Any) -> NoReturn:
         raise InPlaceError(
-            "an in-place operator on a Variable would bind its name to a traced value; use v.assign_add(x), "
+            "a Variable is not written in place, since its name would be bound to a traced value; use v.assign_add(x), "
             "v.assign_sub(x) or v.assign(...)"
         )
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = __imatmul__ = _refuse
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        self._refuse(value)
 
     # Unlike handles, variables are data: models are copied and saved.
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "PLAIN", "Case", "case", "cplx", "fixed", "real", "spd"]
+__all__ = ["CASES", "PLAIN", "REFUSED", "Case", "case", "cplx", "fixed", "real", "spd"]
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
@@ -48,6 +48,9 @@ PLAIN = {
     np.all, np.any, np.isclose, np.allclose, np.array_equal,
     np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like,
 }  # fmt: skip
+
+# Methods that are an error on traced values, which test_bad_input.py looks at.
+REFUSED = {np.ndarray.resize, np.ndarray.setflags, np.ndarray.setfield}
 
 CASES: list[Case] = []
 _counts: dict[str, int] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, PLAIN, Case
+from cases import CASES, PLAIN, REFUSED, Case
 
 from tapeflow import ForwardAccumulator, GradientTape
 from tapeflow.core.primitive import FUNCTIONS
@@ -201,6 +201,6 @@ def odd_layout(a: np.ndarray) -> np.ndarray:
 
 def test_every_differentiable_function_has_a_row() -> None:
     covered = {id(c.function) for c in CASES}
-    differentiable = {f for f in FUNCTIONS if f not in PLAIN}
+    differentiable = {f for f in FUNCTIONS if f not in PLAIN and f not in REFUSED and f != "out"}
     missing = sorted(getattr(f, "__qualname__", str(f)) for f in differentiable if id(f) not in covered)
     assert not missing, f"functions with rules but without a row in tests/ops/cases.py: {missing}"

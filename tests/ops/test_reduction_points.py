@@ -332,14 +332,16 @@ def test_pad_by_a_dictionary_of_axes() -> None:
         np.testing.assert_array_equal(y.numpy(), np.pad(x, {-1: (1, 2)}, mode))
 
 
-def test_new_arrays_like_a_traced_one_are_plain() -> None:
+def test_new_arrays_like_a_traced_one_can_hold_traced_values() -> None:
     with GradientTape() as tape:
         x = tape.watch(np.ones((2, 3), np.float32))
         for made in (np.zeros_like(x), np.ones_like(x), np.empty_like(x), np.full_like(x, np.float64(0.1))):
-            assert type(made) is np.ndarray
+            made[0] = 2.0 * x[0]
+            np.testing.assert_array_equal(made[0].numpy(), 2)
             assert made.dtype == np.float32
             assert made.shape == (2, 3)
-        assert np.zeros_like(x, int, shape=(4,)).dtype == int
+        assert type(np.zeros_like(x, int, shape=(4,))) is np.ndarray
+    assert type(np.zeros_like(x)) is np.ndarray  # the block is over
 
 
 def test_joining_keeps_the_derivative_of_each_part() -> None:

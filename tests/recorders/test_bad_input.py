@@ -71,12 +71,13 @@ def into_buffer(x: Any) -> None:
     buffer += x
 
 
-def set_item(x: Any) -> None:
-    x[0] = 1.0
+def set_item_of_buffer(x: Any) -> None:
+    buffer = np.zeros(2)
+    buffer[:] = x
 
 
-def add_in_place(x: Any) -> None:
-    x += 1.0
+def write_into_diagonal(x: Any) -> None:
+    np.diagonal(np.outer(x, x))[0] = 1.0
 
 
 @pytest.mark.parametrize(
@@ -85,10 +86,14 @@ def add_in_place(x: Any) -> None:
         (into_buffer, r"np\.add was asked to write a traced value.*y = y \+ x"),
         (lambda x: np.multiply(x, x, out=np.zeros(2)), r"np\.multiply was asked to write"),
         (lambda x: np.sum(x, out=np.zeros(())), r"np\.sum was asked to write"),
-        (lambda x: np.add.at(np.zeros(2), [0], x[:1]), r"np\.add\.at writes into an array in place"),
-        (set_item, r"x\[index\] = value on a traced value"),
-        (add_in_place, r"__iadd__.*x = x \+ y"),
-        (lambda x: x.sort(), r"x\.sort\(\) changes an array in place"),
+        (lambda x: np.sum(x, 0, None, np.zeros(())), r"np\.sum was asked to write"),
+        (lambda x: np.add.at(np.zeros(2), [0], x[:1]), r"np\.add\.at was asked to write"),
+        (lambda x: np.copyto(np.zeros(2), x), r"np\.copyto was asked to write.*np\.zeros_like\(x\)"),
+        (lambda x: np.put(np.zeros(2), 0, x[0]), r"np\.put was asked to write"),
+        (write_into_diagonal, r"read-only: it is a view made by np\.diagonal"),
+        (lambda x: x.resize(3), r"np\.resize\(x, shape\)"),
+        (lambda x: x.setflags(write=False), r"x\.numpy\(\)"),
+        (lambda x: x.setfield(1.0, float), r"assign to x"),
         (lambda x: np.sin(x, where=[True, False]), r"leaves the other elements undefined.*np\.where"),
     ],
 )
@@ -97,11 +102,31 @@ def test_writes_in_place(traced: Any, write: Any, text: str) -> None:
         write(traced)
 
 
+def test_a_plain_buffer_cannot_hold_traced_values(traced: Any) -> None:
+    with pytest.raises(TracedConversionError, match=r"np\.zeros_like\(x\)"):
+        set_item_of_buffer(traced)
+    buffer = np.zeros(2)
+    with pytest.raises(ValueError, match="sequence") as caught:  # what NumPy makes of our error
+        buffer[0] = traced[0]
+    assert "np.zeros_like(x)" in str(caught.value.__cause__)
+
+
+def test_a_value_of_an_inner_tape_does_not_leak_out() -> None:
+    with ForwardAccumulator(X, X) as acc:
+        y = np.zeros_like(acc.primals)
+        with GradientTape() as tape:
+            x = tape.watch(acc.primals)
+            with pytest.raises(InPlaceError, match="Make the array inside the inner function"):
+                y[0] = x[1]
+
+
 @pytest.mark.parametrize("value", [1.0, X])
 def test_in_place_operators_on_variables(value: Any) -> None:
     v = Variable(value)
     with pytest.raises(InPlaceError, match="assign_sub"):
         v -= 1.0
+    with pytest.raises(InPlaceError, match="assign"):
+        v[...] = 1.0
 
 
 def test_traced_scalars_are_rebound_as_numpys_are() -> None:
