@@ -1,5 +1,15 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
-from tapeflow.ops import contractions, decompositions, elementwise, indexing, linalg, reductions, shapes
+from tapeflow.ops import contractions, decompositions, elementwise, fft, indexing, linalg, reductions, shapes, signal
 
-__all__ = ["contractions", "decompositions", "elementwise", "indexing", "linalg", "reductions", "shapes"]
+__all__ = [
+    "contractions",
+    "decompositions",
+    "elementwise",
+    "fft",
+    "indexing",
+    "linalg",
+    "reductions",
+    "shapes",
+    "signal",
+]
