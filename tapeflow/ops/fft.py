@@ -85,8 +85,8 @@ def _resized(x: Any, n: int, axis: int) -> Any:
     return np.pad(x, [(0, n - length if k == axis else 0) for k in range(x.ndim)]) if n > length else x
 
 
-def _length(n: Any, default: int) -> int:
-    n = default if n is None else operator.index(n)
+def _length(n: Any) -> int:
+    n = operator.index(n)
     if n < 1:
         raise ValueError(f"Invalid number of FFT data points ({n}) specified.")
     return n
@@ -98,7 +98,7 @@ def _from_whole(primitive: Primitive) -> Callable[..., Any]:
     def transform(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
         del out
         a = _array(a)
-        n = _length(n, a.shape[axis])
+        n = _length(a.shape[axis] if n is None else n)
         axis = normalize_axis_index(axis, a.ndim)
         return primitive(_resized(a, n, axis), axis=axis, norm="backward" if norm is None else norm)
 
@@ -111,7 +111,7 @@ def _from_half(primitive: Primitive) -> Callable[..., Any]:
     def transform(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
         del out
         a = _array(a)
-        n = _length(n, (a.shape[axis] - 1) * 2)
+        n = _length((a.shape[axis] - 1) * 2 if n is None else n)
         axis = normalize_axis_index(axis, a.ndim)
         return primitive(_resized(a, n // 2 + 1, axis), n=n, axis=axis, norm="backward" if norm is None else norm)
 

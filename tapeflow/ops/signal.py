@@ -494,9 +494,9 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         parts.append(part.astype(x.dtype, copy=False))
         indices.append(mask & free)
         free = free & ~mask
-    if not parts:
-        return np.where(False, x, 0)
-    return _scatter(*parts, indices=tuple(indices), shape=x.shape, dtype=x.dtype)
+    y = _scatter(*parts, indices=tuple(indices), shape=x.shape, dtype=x.dtype)
+    # Where all pieces are constant the derivative in x is zero, not missing.
+    return y if isinstance(y, Traced) else np.where(True, y, x)
 
 
 def _conditions(x: Any, given: Any, count: int) -> np.ndarray:
