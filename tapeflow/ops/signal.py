@@ -483,17 +483,18 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     """Evaluate each function where its condition holds, and nowhere else."""
     x = _array(x)
     masks = _conditions(x, condlist, len(funclist))
-    parts, indices, free = [], [], np.ones(x.shape, bool)
+    parts, indices, taken = [], [], np.zeros(x.shape, bool)
     for mask, function in zip(masks[::-1], funclist[::-1], strict=True):  # the last condition that holds counts
         count = int(np.count_nonzero(mask))
         if count == 0:
             continue
         part = _array(function(x[mask], *args, **kw) if callable(function) else function)
         part = np.broadcast_to(part, (count,))
-        part = part if np.all(free[mask]) else part[free[mask]]
+        fresh = mask & ~taken
+        part = part if np.count_nonzero(fresh) == count else part[fresh[mask]]
         parts.append(part.astype(x.dtype, copy=False))
-        indices.append(mask & free)
-        free = free & ~mask
+        indices.append(fresh)
+        taken = taken | mask
     y = _scatter(*parts, indices=tuple(indices), shape=x.shape, dtype=x.dtype)
     # Where all pieces are constant the derivative in x is zero, not missing.
     return y if isinstance(y, Traced) else np.where(True, y, x)
