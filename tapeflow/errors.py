@@ -120,8 +120,9 @@ def undefined_elements(name: str) -> InPlaceError:
 def missing_rule(function: object) -> MissingRuleError:
     """A derivative through a function that has none."""
     name = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
-    module = getattr(function, "__module__", None) or "numpy"
+    module = getattr(function, "__module__", None)  # ufuncs have none
+    full = f"{module}.{name}" if module else name
     return MissingRuleError(
-        f"{module}.{name} has no derivative rule. Write it with functions that have one, or declare a primitive for it as "
+        f"{full} has no derivative rule. Write it with functions that have one, or declare a primitive for it as "
         "the files in tapeflow/ops do (two lines for most functions; CONTRIBUTING.md shows how)"
     )
