@@ -6,6 +6,7 @@ Every class derives from :class:`TapeError` and from the built-in that code writ
 from __future__ import annotations
 
 __all__ = [
+    "BatchLoopWarning",
     "InPlaceError",
     "MissingRuleError",
     "NotDifferentiableError",
@@ -65,6 +66,10 @@ class InPlaceError(TapeError, TypeError):
     """A write into an array would have cut or changed what the tape recorded."""
 
 
+class BatchLoopWarning(UserWarning):
+    """A function without a batching rule is evaluated element by element."""
+
+
 class SingularPointWarning(RuntimeWarning):
     """A derivative does not exist at the point in question, and a subgradient was taken."""
 
@@ -85,6 +90,22 @@ def uncopied(what: str, shape: tuple[int, ...]) -> TracedConversionError:
     """A traced value was about to be copied or pickled as an object."""
     return TracedConversionError(
         f"{what} (its shape: {shape}): use x.copy() for a value that stays on the tape, x.numpy() for a plain array"
+    )
+
+
+def batched_value(what: str, shape: tuple[int, ...]) -> TracedConversionError:
+    """A value of a batch was about to become a plain one."""
+    return TracedConversionError(
+        f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one plain "
+        "value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None)"
+    )
+
+
+def batched_truth(shape: tuple[int, ...]) -> TracedConversionError:
+    """An ``if`` on a value of a batch."""
+    return TracedConversionError(
+        f"the truth of a value inside vmap (of shape {shape}) differs from element to element, so Python cannot branch on "
+        "it. Compute both branches and choose with np.where(condition, a, b), or write a loop instead of vmap"
     )
 
 

@@ -78,7 +78,7 @@ class Primitive:
     variadic : bool
         Whether the number of operands is open.
     batch : callable, optional
-        ``batch(xp, axes_are_leading, *arrays, **params)``: how it acts on a batch; a loop where there is none.
+        How it acts on a batch (see :mod:`tapeflow.core.batch`); elementwise primitives need none.
     deposit : Primitive, optional
         For a primitive that selects a part of its operand: the primitive that scatters parts back. The sweep then adds
         into one buffer instead of making a whole array for each part.

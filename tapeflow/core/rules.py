@@ -18,9 +18,13 @@ from collections.abc import Callable
 from functools import partial as bind_first
 from typing import Any
 
+import numpy as np
+
+from tapeflow import pytree
+from tapeflow.core.batch import Batched, loop
 from tapeflow.core.fast import install_binary, install_unary
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, bind, make_rule
-from tapeflow.core.tracer import call_unwrapped, plain
+from tapeflow.core.tracer import plain
 from tapeflow.errors import undefined_elements
 
 __all__ = ["Partial", "binary", "elementwise", "general", "linear", "nondifferentiable", "share", "unary"]
@@ -117,6 +121,7 @@ def linear(
     deposit: Primitive | None = None,
     variadic: bool = False,
     view: Callable[[dict[str, Any]], Any] | None = None,
+    batch: Callable[..., Any] | None = None,
 ) -> Primitive:
     """Declare a function that is linear in all its operands together.
 
@@ -132,11 +137,13 @@ def linear(
         See `Primitive`; stands in place of the transpose.
     variadic : bool
         Whether the number of operands is open.
-    view : callable, optional
-        See `Primitive`.
+    view, batch : callable, optional
+        See `Primitive`, and :mod:`tapeflow.core.batch`.
     """
     vjp = None if transpose is None else make_rule(transpose, skip=2)
-    return Primitive(name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit, linear=True, view=view)
+    return Primitive(
+        name, evaluate, vjps=(vjp,), variadic=variadic, deposit=deposit, linear=True, view=view, batch=batch
+    )
 
 
 def general(
@@ -148,6 +155,7 @@ def general(
     variadic: bool = False,
     refuses: bool = False,
     view: Callable[[dict[str, Any]], Any] | None = None,
+    batch: Callable[..., Any] | None = None,
 ) -> Primitive:
     """Declare a function by its rules: ``jvp(xp, t, ...)`` and ``vjp(xp, g, ...)``, one of each for every operand.
 
@@ -164,19 +172,34 @@ def general(
         variadic=variadic,
         refuses=refuses,
         view=view,
+        batch=batch,
     )
 
 
 def nondifferentiable(function: Any, reason: str) -> Primitive:
     """Declare a function whose results carry no derivative (comparisons, indices), and say why."""
-    primitive = Primitive(function.__name__, function, reason=reason)
+    primitive = Primitive(function.__name__, function, elementwise=isinstance(function, np.ufunc), reason=reason)
     FUNCTIONS[function] = bind_first(call_plainly, primitive)
     return primitive
 
 
 def call_plainly(primitive: Primitive, *args: Any, **kwargs: Any) -> Any:
-    """Call on the plain values behind all levels: what carries no derivative needs none of them."""
-    return call_unwrapped(primitive.evaluate, args, kwargs, plain)
+    """Call on the values without their derivatives, since what comes out has none."""
+    batch: Batched | None = None
+
+    def unwrap(x: Any) -> Any:
+        nonlocal batch
+        x = plain(x)
+        if isinstance(x, Batched) and (batch is None or x._level > batch._level):
+            batch = x
+        return x
+
+    args, kwargs = pytree.map_leaves(unwrap, (args, kwargs))
+    if batch is None:
+        return primitive.evaluate(*args, **kwargs)
+    if primitive.elementwise and not kwargs:
+        return bind(primitive, args, {})
+    return loop(batch._batch, FUNCTIONS[primitive.evaluate], args, kwargs)
 
 
 def call_ufunc(primitive: Primitive, *args: Any, where: Any = True, dtype: Any = None, **options: Any) -> Any:

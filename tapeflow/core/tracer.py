@@ -71,10 +71,8 @@ COPYING = {
 
 
 def plain(value: Any) -> Any:
-    """The plain array behind any number of levels."""
-    while isinstance(value, Tracer):
-        value = value._value
-    return value
+    """The value without its derivatives: a plain array, or inside a batch a batch of them."""
+    return value._untracked() if isinstance(value, Tracer) else value
 
 
 class Tracer(Traced):
@@ -115,6 +113,10 @@ class Tracer(Traced):
 
     def _state(self) -> str:
         raise NotImplementedError
+
+    def _untracked(self) -> Any:
+        value = self._value
+        return value._untracked() if isinstance(value, Tracer) else value
 
     # ---- NumPy's protocols
 
@@ -165,6 +167,8 @@ class Tracer(Traced):
     def numpy(self) -> np.ndarray:
         """Return a copy of the plain values on the host; a constant as far as any tape is concerned."""
         value = plain(self)
+        if isinstance(value, Tracer):
+            return value.numpy()  # inside a batch, where it refuses
         backend = backend_for(value)
         return np.array(value) if backend is None else backend.to_host(value)
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import aligned
 from tapeflow.core.primitive import bind, implements
 from tapeflow.core.rules import binary, elementwise, general, nondifferentiable, share, unary
+from tapeflow.core.tracer import plain
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -157,7 +159,7 @@ def where(condition: Any, *branches: Any) -> Any:
 
 def plain_condition(condition: Any) -> Any:
     """The truth values behind a condition that may be traced."""
-    return condition.numpy() if hasattr(condition, "numpy") else condition
+    return plain(condition)
 
 
 # On the bounds the derivative goes to x, as in the interior; if they cross, NumPy returns the upper one.
@@ -197,17 +199,22 @@ _absolute = general(
     np.absolute,
     lambda xp, t, x, y: xp.real(t * _direction(xp, x, y)),
     lambda xp, g, x, y: g * _direction(xp, x, y),
+    batch=aligned,
 )
 implements(np.absolute)(lambda x, **options: bind(_absolute, (x,), {}))
 unary(np.fabs, lambda xp, x: xp.sign(x))
 
-_conjugate = general("conjugate", np.conjugate, lambda xp, t: xp.conjugate(t), lambda xp, g: xp.conjugate(g))
+_conjugate = general(
+    "conjugate", np.conjugate, lambda xp, t: xp.conjugate(t), lambda xp, g: xp.conjugate(g), batch=aligned
+)
 implements(np.conjugate)(lambda x, **options: _conjugate(x))
-_real = general("real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g, view=lambda params: ("real", None))
+_real = general(
+    "real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g, view=lambda params: ("real", None), batch=aligned
+)
 implements(np.real)(lambda val: _real(val))
 _imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g, view=lambda params: ("imag", None))
 implements(np.imag)(lambda val: _imag(val) if val.dtype.kind == "c" else np.zeros_like(val))
-_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x)
+_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x, batch=aligned)
 
 
 @implements(np.angle)
@@ -236,9 +243,10 @@ _frexp = general(
     np.frexp,
     lambda xp, t, y: (xp.ldexp(t, -y[1]), None),
     lambda xp, g, y: xp.ldexp(g[0], -y[1]),
+    batch=aligned,
 )
 implements(np.frexp)(lambda x, **options: _frexp(x))
-_modf = general("modf", np.modf, lambda xp, t: (t, xp.zeros_like(t)), lambda xp, g: g[0])
+_modf = general("modf", np.modf, lambda xp, t: (t, xp.zeros_like(t)), lambda xp, g: g[0], batch=aligned)
 implements(np.modf)(lambda x, **options: _modf(x))
 implements(np.divmod)(lambda x1, x2, **options: (np.floor_divide(x1, x2), np.remainder(x1, x2)))
 
@@ -252,6 +260,7 @@ _round = general(
     lambda x, *, decimals: np.round(x, decimals),
     lambda xp, t, *, decimals: xp.zeros_like(t),
     lambda xp, g, *, decimals: xp.zeros_like(g),
+    batch=aligned,
 )
 implements(np.round, np.around)(lambda a, decimals=0, out=None: _round(a, decimals=decimals))
 

@@ -1,0 +1,275 @@
+"""Batches: values that stand for many, one for each element of a leading axis that nobody sees.
+
+A `Batched` handle has the shape of one element. What it holds has one axis more, the first. A primitive evaluates on the
+whole batch at once by its *batch rule*::
+
+    batch(primitive, values, batched, params)
+
+``values`` are what the operands hold, ``batched`` says which of them have the leading axis, ``params`` are for one
+element. The rule returns the result with the leading axis. Elementwise primitives need none: their operands are only
+aligned. The factories below make most of the others. A primitive without a rule is evaluated element by element, which
+always works and is slow, so it warns once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tapeflow import pytree
+from tapeflow.core.primitive import Primitive, next_level
+from tapeflow.core.tracer import Tracer, call_unwrapped
+from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
+from tapeflow.errors import BatchLoopWarning, batched_truth, batched_value
+
+__all__ = ["Batch", "Batched", "aligned", "each", "leading", "loop", "shifted", "stacked"]
+
+
+class Batch:
+    """A level: its number, and how many elements its batch has."""
+
+    __slots__ = ("level", "size")
+
+    def __init__(self, size: int) -> None:
+        self.level = next_level()
+        self.size = size
+
+
+class Batched(Tracer):
+    """A value of a batch, in the shape of one element."""
+
+    __slots__ = ("__weakref__", "_batch", "_family", "_value")
+
+    _batch: Batch
+
+    @property
+    def _level(self) -> int:
+        return self._batch.level
+
+    @property
+    def _live(self) -> bool:
+        return True
+
+    @property
+    def _open(self) -> bool:
+        return True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes of one element."""
+        return self._value.shape[1:]  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of one element."""
+        return len(self._value.shape) - 1
+
+    @property
+    def size(self) -> int:
+        """Number of elements of one."""
+        return int(np.prod(self.shape))
+
+    def _lift(self, value: Any) -> Batched:
+        return batched(_spread(value, self._batch.size), self._batch)
+
+    def _untracked(self) -> Batched:
+        value = self._value
+        return batched(value._untracked() if isinstance(value, Tracer) else value, self._batch)
+
+    def _guard(self, what: str) -> NoReturn:
+        raise batched_value(what, self.shape)
+
+    def numpy(self) -> NoReturn:
+        """Refuse: a value of a batch has no plain values of its own."""
+        raise batched_value("x.numpy()", self.shape)
+
+    def __bool__(self) -> bool:
+        raise batched_truth(self.shape)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __repr__(self) -> str:
+        return f"Batched(shape={self.shape}, dtype={self.dtype}, level={self._level}, holding {self._value!r})"
+
+    def _process(self, primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        batch = self._batch
+        mine = [isinstance(a, Batched) and a._batch is batch for a in args]
+        values = [a._value if m else np.asarray(a) if type(a) is list else a for a, m in zip(args, mine, strict=True)]
+        rule = primitive.batch or (aligned if primitive.elementwise else None)
+        if rule is None:
+            _warn(primitive.name)
+            return loop(batch, primitive, args, params)
+        out = rule(primitive, values, mine, params)
+        if primitive.view is not None:
+            out, shared = viewed(self, self._value, out)
+            if shared:
+                new = batched(out, batch)
+                relate(self, new, primitive.view(params))
+                return new
+        return _wrap(out, batch)
+
+    def _unknown(self, function: Any, args: Any, kwargs: Any) -> Any:
+        return loop(self._batch, function, args, kwargs)
+
+    # ---- what writes ask for (see core/writes.py)
+
+    def _twin(self) -> Batched:
+        return batched(self._value, self._batch)
+
+    def _drop(self) -> None:
+        self._value = None
+
+    def _become(self, new: Batched) -> None:
+        self._value = new._value
+
+    def _watched(self) -> None:
+        return None
+
+    def _derive(self, parent: Batched, step: Step) -> None:
+        self._batch = parent._batch
+        self._value = derived(parent._value, _shifted_step(step, parent._batch.size))
+
+    def _write(self, steps: tuple[Step, ...], index: Any, value: Any) -> None:
+        mine = isinstance(value, Batched) and value._batch is self._batch
+        parts = index if isinstance(index, tuple) else (index,)
+        if mine and any(isinstance(p, np.ndarray | Batched) for p in parts) or len(steps) > 0:
+            self._write_each(steps, parts, value, mine)
+            return
+        if mine:
+            ndim = np.broadcast_to(np.empty(()), self.shape)[index].ndim
+            value = _leading_ones(value._value, ndim)
+        self._value = assigned(self, "_value", (), (slice(None), *parts), value)
+
+    def _write_each(self, steps: tuple[Step, ...], parts: Any, value: Any, mine: bool) -> None:
+        """Write element by element: index arrays would put the axis of the batch elsewhere."""
+        for k in range(self._batch.size):
+            index = tuple(p._value[k] if isinstance(p, Batched) else p for p in parts)
+            one = value._value[k] if mine else value
+            self._value = assigned(self, "_value", (("getitem", k), *steps), index, one)
+
+
+refreshes(Batched, "_value")
+_new = object.__new__
+
+
+def batched(value: Any, batch: Batch) -> Batched:
+    """Make a handle of a value with the axis of the batch in front."""
+    new: Batched = _new(Batched)
+    new._value = value
+    new._batch = batch
+    return new
+
+
+def _wrap(out: Any, batch: Batch) -> Any:
+    return tuple(_wrap(part, batch) for part in out) if isinstance(out, tuple) else batched(out, batch)
+
+
+def _shifted_step(step: Step, size: int) -> Step:
+    """A step of one element as a step of the batch."""
+    name, parameter = step
+    if name == "getitem":
+        return name, (slice(None), *(parameter if isinstance(parameter, tuple) else (parameter,)))
+    if name == "transpose":
+        return name, (0, *(a + 1 for a in parameter))
+    return (name, (size, *parameter)) if name in ("reshape", "broadcast_to") else step
+
+
+# ---- rules
+
+
+def _spread(value: Any, size: int) -> Any:
+    """Repeat a value along the axis of a batch."""
+    return np.broadcast_to(value, (size, *np.shape(value)))
+
+
+def _leading_ones(value: Any, ndim: int) -> Any:
+    """Give each element of a batch `ndim` axes."""
+    missing = ndim - (len(value.shape) - 1)
+    return np.reshape(value, (value.shape[0], *(1,) * missing, *value.shape[1:])) if missing > 0 else value
+
+
+def aligned(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+    """The rule of elementwise primitives: operands of fewer axes are stretched behind the axis of the batch."""
+    return _stacked(primitive, values, batched, params, (0,) * len(values))
+
+
+def stacked(*core: int) -> Callable[..., Any]:
+    """The rule of primitives that take stacks: `core` gives for each operand how many axes at the end are not the stack's."""
+
+    def rule(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+        return _stacked(primitive, values, batched, params, core)
+
+    return rule
+
+
+def _stacked(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any], core: Sequence[int]) -> Any:
+    loops = [np.ndim(v) - b - c for v, b, c in zip(values, batched, core, strict=True)]
+    most = max(loops)
+    operands = (_leading_ones(v, most + c) if b else v for v, b, c in zip(values, batched, core, strict=True))
+    return primitive(*operands, **params)
+
+
+def leading(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+    """The rule of primitives of one operand that do not touch, or name, any axis in front."""
+    return primitive(*values, **params)
+
+
+SHIFTS: dict[str, Callable[[Any, int], Any]] = {
+    "axis": lambda axis, size: axis + 1,
+    "axes": lambda axes, size: tuple(a + 1 for a in axes),
+    "permutation": lambda axes, size: (0, *(a + 1 for a in axes)),
+    "shape": lambda shape, size: (size, *shape),
+    "widths": lambda widths, size: ((0, 0), *widths),
+}
+
+
+def shifted(**names: str) -> Callable[..., Any]:
+    """The rule of primitives whose parameters name axes: how each is changed, by a name in `SHIFTS`.
+
+    Operands that are not batched are repeated.
+    """
+
+    def rule(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+        size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
+        whole = (v if b else _spread(v, size) for v, b in zip(values, batched, strict=True))
+        changed = {k: SHIFTS[how](params[k], size) for k, how in names.items() if k in params}
+        return primitive(*whole, **{**params, **changed})
+
+    return rule
+
+
+def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+    """The rule of primitives for which there is nothing better than to go through the batch."""
+    size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
+    outs = [primitive(*(v[k] if b else v for v, b in zip(values, batched, strict=True)), **params) for k in range(size)]
+    return tuple(map(np.stack, zip(*outs, strict=True))) if isinstance(outs[0], tuple) else np.stack(outs)
+
+
+def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Call any function element by element."""
+
+    def element(k: int) -> Callable[[Any], Any]:
+        return lambda x: x._value[k] if isinstance(x, Batched) and x._batch is batch else x
+
+    outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
+    return pytree.map_leaves(lambda *parts: batched(np.stack(parts), batch), *outs)
+
+
+_warned: set[str] = set()
+
+
+def _warn(name: str) -> None:
+    if name not in _warned:
+        _warned.add(name)
+        warnings.warn(
+            f"vmap: {name} has no batching rule, so it is evaluated once for each element of the batch",
+            BatchLoopWarning,
+            stacklevel=2,
+        )
