@@ -2,7 +2,7 @@
 
 from tapeflow import backends, errors, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
-from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
+from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
 
 __all__ = [
     "ForwardAccumulator",
@@ -20,4 +20,5 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -25,7 +25,7 @@ from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
 from tapeflow.errors import BatchLoopWarning, batched_truth, batched_value
 
-__all__ = ["Batch", "Batched", "aligned", "each", "leading", "loop", "shifted", "stacked"]
+__all__ = ["Batch", "Batched", "aligned", "each", "leading", "leading_ones", "loop", "shifted", "stacked"]
 
 
 class Batch:
@@ -144,7 +144,7 @@ class Batched(Tracer):
             return
         if mine:
             ndim = np.broadcast_to(np.empty(()), self.shape)[index].ndim
-            value = _leading_ones(value._value, ndim)
+            value = leading_ones(value._value, ndim)
         self._value = assigned(self, "_value", (), (slice(None), *parts), value)
 
     def _write_each(self, steps: tuple[Step, ...], parts: Any, value: Any, mine: bool) -> None:
@@ -189,7 +189,7 @@ def _spread(value: Any, size: int) -> Any:
     return np.broadcast_to(value, (size, *np.shape(value)))
 
 
-def _leading_ones(value: Any, ndim: int) -> Any:
+def leading_ones(value: Any, ndim: int) -> Any:
     """Give each element of a batch `ndim` axes."""
     missing = ndim - (len(value.shape) - 1)
     return np.reshape(value, (value.shape[0], *(1,) * missing, *value.shape[1:])) if missing > 0 else value
@@ -212,7 +212,7 @@ def stacked(*core: int) -> Callable[..., Any]:
 def _stacked(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any], core: Sequence[int]) -> Any:
     loops = [np.ndim(v) - b - c for v, b, c in zip(values, batched, core, strict=True)]
     most = max(loops)
-    operands = (_leading_ones(v, most + c) if b else v for v, b, c in zip(values, batched, core, strict=True))
+    operands = (leading_ones(v, most + c) if b else v for v, b, c in zip(values, batched, core, strict=True))
     return primitive(*operands, **params)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from tapeflow.backends import NUMPY, backend_for
-from tapeflow.core.primitive import FUNCTIONS, Traced, implements
+from tapeflow.core.batch import Batched, loop
+from tapeflow.core.primitive import FUNCTIONS, implements
 from tapeflow.core.rules import linear
+from tapeflow.core.tracer import plain
 
 __all__ = ["getitem", "plain_index", "scatter", "take"]
 
@@ -21,14 +23,53 @@ def _scatter_evaluate(*parts: Any, indices: tuple[Any, ...], shape: tuple[int, .
     return buffer
 
 
+def _in_batch(index: Any) -> tuple[Any, int]:
+    """An index of one element as one of the batch, and the axis of the result along which the batch comes to lie.
+
+    That is not the first where index arrays stand apart, for NumPy then puts their axes in front.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [k for k, p in enumerate(parts) if isinstance(p, np.ndarray)]
+    if arrays:
+        places = [k for k, p in enumerate(parts) if isinstance(p, (np.ndarray, int, np.integer))]
+        if places[-1] - places[0] >= len(places):
+            shapes = [
+                np.shape(q) for k in arrays for q in (parts[k].nonzero() if parts[k].dtype == bool else (parts[k],))
+            ]
+            return (slice(None), *parts), len(np.broadcast_shapes(*shapes))
+    return (slice(None), *parts), 0
+
+
+def _getitem_batch(primitive: Any, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    index, place = _in_batch(params["index"])
+    y = primitive(values[0], index=index)
+    return np.moveaxis(y, place, 0) if place else y
+
+
+def _scatter_batch(primitive: Any, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
+    parts, indices = [], []
+    for v, b, index in zip(values, batched, params["indices"], strict=True):
+        index, place = _in_batch(index)
+        whole = v if b else np.broadcast_to(v, (size, *np.shape(v)))
+        parts.append(np.moveaxis(whole, 0, place) if place else whole)
+        indices.append(index)
+    return primitive(*parts, indices=tuple(indices), shape=(size, *params["shape"]), dtype=params["dtype"])
+
+
 scatter = linear(
     "scatter",
     _scatter_evaluate,
     lambda xp, g, i, *, indices, shape, dtype: g[indices[i]],
     variadic=True,
+    batch=_scatter_batch,
 )
 _getitem = linear(
-    "getitem", lambda x, *, index: x[index], deposit=scatter, view=lambda params: ("getitem", params["index"])
+    "getitem",
+    lambda x, *, index: x[index],
+    deposit=scatter,
+    view=lambda params: ("getitem", params["index"]),
+    batch=_getitem_batch,
 )
 
 
@@ -42,8 +83,7 @@ def plain_index(index: Any) -> Any:
 def _plain_part(part: Any) -> Any:
     if isinstance(part, (int, slice)):
         return part
-    if isinstance(part, Traced):
-        part = part.numpy()  # type: ignore[attr-defined]
+    part = plain(part)
     if isinstance(part, list):
         part = np.asarray(part, dtype=None if part else np.intp)
     backend = backend_for(part)
@@ -53,7 +93,11 @@ def _plain_part(part: Any) -> Any:
 @implements(np.ndarray.__getitem__)
 def getitem(x: Any, index: Any) -> Any:
     """Select by integers, slices, ``None``, ``...``, masks, index arrays and their combinations, as NumPy does."""
-    return _getitem(x, index=plain_index(index))
+    index = plain_index(index)
+    batched = [p for p in (index if isinstance(index, tuple) else (index,)) if isinstance(p, Batched)]
+    if batched:  # an index that is not the same for all elements of a batch
+        return loop(max(batched, key=lambda p: p._level)._batch, getitem, (x, index), {})
+    return _getitem(x, index=index)
 
 
 @implements(np.take)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import elementwise, general, linear, nondifferentiable
 from tapeflow.core.tracer import UFUNC_METHODS
@@ -85,12 +86,18 @@ def _absent(option: Any) -> bool:
 
 # ---- sum and mean: linear
 
-_sum = linear("sum", lambda x, *, axes: np.sum(x, axis=axes), lambda xp, g, shape, *, axes: _spread(xp, g, shape, axes))
+_sum = linear(
+    "sum",
+    lambda x, *, axes: np.sum(x, axis=axes),
+    lambda xp, g, shape, *, axes: _spread(xp, g, shape, axes),
+    batch=shifted(axes="axes"),
+)
 _mean = linear(
     "mean",
     lambda x, *, axes: np.mean(x, axis=axes),
     # Not g / count: a count of more than 65504 is infinite in half precision.
     lambda xp, g, shape, *, axes: _spread(xp, g * (1 / max(_count(shape, axes), 1)), shape, axes),
+    batch=shifted(axes="axes"),
 )
 
 
@@ -194,6 +201,7 @@ _prod = general(
     lambda x, *, axes: np.prod(x, axis=axes),
     lambda xp, t, x, *, axes: xp.sum(t * _cofactors(xp, x, axes), axis=axes),
     lambda xp, g, x, *, axes: _spread(xp, g, x.shape, axes) * _cofactors(xp, x, axes),
+    batch=shifted(axes="axes"),
 )
 
 
@@ -254,8 +262,11 @@ _cumsum = linear(
     "cumsum",
     lambda x, *, axis: np.cumsum(x, axis=axis),
     lambda xp, g, *, axis: xp.flip(xp.cumsum(xp.flip(g, axis), axis=axis), axis),
+    batch=shifted(axis="axis"),
 )
-_cumprod = general("cumprod", lambda x, *, axis: np.cumprod(x, axis=axis), _cumprod_jvp, _cumprod_vjp)
+_cumprod = general(
+    "cumprod", lambda x, *, axis: np.cumprod(x, axis=axis), _cumprod_jvp, _cumprod_vjp, batch=shifted(axis="axis")
+)
 
 
 def _running(primitive: Primitive, a: Any, axis: int | None, dtype: Any) -> Any:
@@ -320,8 +331,8 @@ def _extremum_vjp(xp: Any, g: Any, x: Any, y: Any, *, axes: Axes) -> Any:
     return xp.where(mask, _spread(xp, g / count, x.shape, axes), 0)
 
 
-_max = general("max", lambda x, *, axes: np.max(x, axis=axes), _extremum_jvp, _extremum_vjp)
-_min = general("min", lambda x, *, axes: np.min(x, axis=axes), _extremum_jvp, _extremum_vjp)
+_max = general("max", lambda x, *, axes: np.max(x, axis=axes), _extremum_jvp, _extremum_vjp, batch=shifted(axes="axes"))
+_min = general("min", lambda x, *, axes: np.min(x, axis=axes), _extremum_jvp, _extremum_vjp, batch=shifted(axes="axes"))
 
 
 def _extremum(
@@ -400,6 +411,7 @@ _var = general(
     lambda xp, g, x, *, axes, ddof: (
         _spread(xp, g * _per_degree(x.shape, axes, ddof), x.shape, axes) * _deviation(xp, x, axes)
     ),
+    batch=shifted(axes="axes"),
 )
 # The square root, with subgradient 0 at 0: a standard deviation is 0 only where all deviations are.
 _root = elementwise("root", np.sqrt, lambda xp, y: 0.5 / xp.where(y == 0, inf, y))
@@ -478,5 +490,6 @@ for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero
     nondifferentiable(_function, "integer valued")
 for _function in (np.all, np.any, np.isclose, np.allclose, np.array_equal):
     nondifferentiable(_function, "truth values")
-for _function in (np.shape, np.ndim, np.size):
-    nondifferentiable(_function, "shapes do not depend on values")
+implements(np.shape)(lambda a: a.shape)
+implements(np.ndim)(lambda a: a.ndim)
+implements(np.size)(lambda a, axis=None: a.size if axis is None else np.size(np.broadcast_to(0, a.shape), axis))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapeflow.core.batch import leading, leading_ones, shifted
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import Tracer, plain
@@ -37,33 +38,45 @@ _reshape = linear(
     lambda x, *, shape: np.reshape(x, shape),
     lambda xp, g, shape0, *, shape: xp.reshape(g, shape0),
     view=lambda params: ("reshape", params["shape"]),
+    batch=shifted(shape="shape"),
 )
 _transpose = linear(
     "transpose",
     lambda x, *, axes: np.transpose(x, axes),
     lambda xp, g, *, axes: xp.transpose(g, tuple(np.argsort(axes))),
     view=lambda params: ("transpose", params["axes"]),
+    batch=shifted(axes="permutation"),
 )
 _flip = linear(
     "flip",
     lambda x, *, axes: np.flip(x, axes),
     lambda xp, g, *, axes: xp.flip(g, axes),
     view=lambda params: ("getitem", _reversed(params["axes"])),
+    batch=shifted(axes="axes"),
 )
 _roll = linear(
     "roll",
     lambda x, *, shift, axes: np.roll(x, shift, axes),
     lambda xp, g, *, shift, axes: xp.roll(g, tuple(-s for s in shift), axes),
+    batch=shifted(axes="axes"),
 )
-_copy = linear("copy", lambda x, *, order: np.array(x, order=order), lambda xp, g, *, order: g)
+_copy = linear("copy", lambda x, *, order: np.array(x, order=order), lambda xp, g, *, order: g, batch=leading)
 # The engine brings what a rule returns to the operand's shape and dtype, which is all that these two need.
+
+
+def _broadcast_batch(primitive: Any, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    (x,), shape = values, params["shape"]
+    return primitive(leading_ones(x, len(shape)), shape=(x.shape[0], *shape))
+
+
 _broadcast = linear(
     "broadcast_to",
     lambda x, *, shape: np.broadcast_to(x, shape),
     lambda xp, g, *, shape: g,
     view=lambda params: ("broadcast_to", params["shape"]),
+    batch=_broadcast_batch,
 )
-_astype = linear("astype", lambda x, *, dtype: x.astype(dtype), lambda xp, g, *, dtype: g)
+_astype = linear("astype", lambda x, *, dtype: x.astype(dtype), lambda xp, g, *, dtype: g, batch=leading)
 
 
 @implements(np.reshape)
@@ -278,6 +291,7 @@ _concatenate = linear(
     lambda *xs, axis: np.concatenate(xs, axis=axis),
     lambda xp, g, i, shapes, *, axis: g[_part(i, shapes, axis)],
     variadic=True,
+    batch=shifted(axis="axis"),
 )
 
 
@@ -407,11 +421,13 @@ _repeat = linear(
     lambda xp, g, shape, *, repeats, axis: xp.sum(
         xp.reshape(g, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1
     ),
+    batch=shifted(axis="axis"),
 )
 _pad = linear(
     "pad",
     lambda x, *, widths: np.pad(x, widths),
     lambda xp, g, shape, *, widths: g[tuple(slice(w, w + n) for (w, _), n in zip(widths, shape, strict=True))],
+    batch=shifted(widths="widths"),
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases import CASES, PLAIN, REFUSED, Case
 
-from tapeflow import ForwardAccumulator, GradientTape
+from tapeflow import ForwardAccumulator, GradientTape, vmap
 from tapeflow.core.primitive import FUNCTIONS
 
 for _file in sorted(Path(__file__).parent.glob("cases_*.py")):
@@ -23,11 +23,7 @@ PARAMS = [pytest.param(c, id=c.id) for c in CASES]
 def leaves(out: Any) -> list[Any]:
     """Differentiable outputs, in order."""
     parts = out if isinstance(out, (tuple, list)) else [out]
-    return [
-        p
-        for p in parts
-        if np.asarray(getattr(p, "_value", p) if not hasattr(p, "numpy") else p.numpy()).dtype.kind in "fc"
-    ]
+    return [p for p in parts if (p if hasattr(p, "dtype") else np.asarray(p)).dtype.kind in "fc"]
 
 
 def arrays(out: Any) -> list[np.ndarray]:
@@ -186,6 +182,32 @@ def test_layout_of_arguments_does_not_matter(case: Case) -> None:
     strange = tuple(odd_layout(a) for a in args)
     for g, w in zip(pull(case, strange, weights), want, strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
+
+
+def batch_of(case: Case) -> list[np.ndarray]:
+    """Two elements, of which the second is a little larger."""
+    return [np.stack([a, (a * 1.01).astype(a.dtype)]) for a in case.args()]
+
+
+def mapped_over(function: Any, args: list[np.ndarray]) -> list[np.ndarray]:
+    """What a loop over the batch gives."""
+    rows = [[np.asarray(y) for y in function(*(a[k] for a in args))] for k in range(2)]
+    return [np.stack(parts) for parts in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize("case", PARAMS)
+def test_batching_is_a_loop(case: Case) -> None:
+    law("batch", case)
+    args = batch_of(case)
+    call = lambda *xs: tuple(leaves(case.call(*xs)))  # noqa: E731
+    for got, want in zip(vmap(call)(*args), mapped_over(plain_leaves(case), args), strict=True):
+        assert got.shape == want.shape
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+    weights = direction(tuple(np.asarray(y) for y in plain_leaves(case)(*case.args())), 10)
+    gradients = lambda *xs: tuple(pull(case, xs, weights))  # noqa: E731
+    for got, want in zip(vmap(gradients)(*args), mapped_over(gradients, args), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-10)
 
 
 def odd_layout(a: np.ndarray) -> np.ndarray:
