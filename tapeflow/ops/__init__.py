@@ -1,5 +1,33 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
-from tapeflow.ops import contractions, decompositions, elementwise, indexing, linalg, reductions, shapes
+from tapeflow.ops import (
+    constructors,
+    contractions,
+    decompositions,
+    domain,
+    elementwise,
+    functional,
+    indexing,
+    linalg,
+    methods,
+    polynomials,
+    queries,
+    reductions,
+    shapes,
+)
 
-__all__ = ["contractions", "decompositions", "elementwise", "indexing", "linalg", "reductions", "shapes"]
+__all__ = [
+    "constructors",
+    "contractions",
+    "decompositions",
+    "domain",
+    "elementwise",
+    "functional",
+    "indexing",
+    "linalg",
+    "methods",
+    "polynomials",
+    "queries",
+    "reductions",
+    "shapes",
+]

@@ -81,11 +81,17 @@ binary(
 
 # ---- trigonometric and hyperbolic
 
+
+def _half_width(xp: Any, x: Any) -> Any:
+    """sqrt(1 - x**2); on a branch cut on the side that the sign of the imaginary part names, which 1 - x would lose."""
+    return xp.sqrt(-(x - 1)) * xp.sqrt(-(-x - 1)) if x.dtype.kind == "c" else xp.sqrt(1 - x * x)
+
+
 unary(np.sin, lambda xp, x: xp.cos(x))
 unary(np.cos, lambda xp, x: -xp.sin(x))
 unary(np.tan, lambda xp, y: 1 + y * y)
-unary(np.arcsin, lambda xp, x: 1 / xp.sqrt(1 - x * x), pole=True)
-unary(np.arccos, lambda xp, x: -1 / xp.sqrt(1 - x * x), pole=True)
+unary(np.arcsin, lambda xp, x: 1 / _half_width(xp, x), pole=True)
+unary(np.arccos, lambda xp, x: -1 / _half_width(xp, x), pole=True)
 unary(np.arctan, lambda xp, x: 1 / (1 + x * x))
 unary(np.sinh, lambda xp, x: xp.cosh(x))
 unary(np.cosh, lambda xp, x: xp.sinh(x))
