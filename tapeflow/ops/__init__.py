@@ -13,6 +13,7 @@ from tapeflow.ops import (
     polynomials,
     queries,
     reductions,
+    series,
     shapes,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "polynomials",
     "queries",
     "reductions",
+    "series",
     "shapes",
 ]

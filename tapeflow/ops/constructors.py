@@ -16,7 +16,7 @@ from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.rules import general, linear
 from tapeflow.core.tracer import Tracer, plain
 
-__all__ = ["CREATORS", "array", "as_array", "block", "geomspace", "linspace", "logspace", "meshgrid"]
+__all__ = ["CREATORS", "array", "as_array", "block", "geomspace", "holds_traced", "linspace", "logspace", "meshgrid"]
 
 # The functions that take ``like``.
 CREATORS: set[Callable[..., Any]] = set()
@@ -30,13 +30,14 @@ def as_array(x: Any) -> Any:
         return x
     if isinstance(x, np.poly1d):
         return x.coeffs
-    if isinstance(x, (list, tuple)) and any(map(_holds_traced, x)):
+    if isinstance(x, (list, tuple)) and holds_traced(x):
         return np.stack([as_array(part) for part in x])
     return np.asarray(x)
 
 
-def _holds_traced(x: Any) -> bool:
-    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any(map(_holds_traced, x)))
+def holds_traced(x: Any) -> bool:
+    """Whether a value is traced, or one in its nested lists."""
+    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any(map(holds_traced, x)))
 
 
 def _lifted(x: Any, like: Any) -> Any:

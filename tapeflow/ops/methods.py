@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,7 @@ def choose(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 def view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     """Look at the same elements; complex numbers also as pairs of real ones, and pairs as complex numbers."""
-    if isinstance(dtype, __builtins_type) and issubclass(dtype, np.ndarray):
+    if isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray):
         dtype = None
     del type
     if dtype is None or np.dtype(dtype) == self.dtype:
@@ -65,9 +66,6 @@ def view(self: Any, dtype: Any = None, type: Any = None) -> Any:
         return self[..., 0::2] + 1j * self[..., 1::2]
     pairs = np.stack((np.real(self), np.imag(self)), axis=-1)
     return np.reshape(pairs, (*self.shape[:-1], -1))
-
-
-__builtins_type = type
 
 
 def to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:

@@ -33,7 +33,7 @@ if hasattr(np, "bitwise_count"):  # since NumPy 2.0
 
 def _leaving(function: Callable[..., Any]) -> Callable[..., Any]:
     def write(*args: Any, **kwargs: Any) -> Any:
-        for x in pytree.leaves((args, kwargs)):
+        for x in pytree.flatten((args, kwargs))[0]:
             if isinstance(x, Tracer):
                 x._guard(f"np.{function.__name__}")
         return call_unwrapped(function, args, kwargs, plain)
