@@ -69,7 +69,7 @@ class _Series:
         super().__init__(*map(plain, given), symbol)  # type: ignore[call-arg]
         for name, x in zip(("coef", "domain", "window"), given, strict=True):
             if isinstance(x, Tracer):
-                setattr(self, name, np.atleast_1d(x))  # type: ignore[call-overload]
+                setattr(self, name, np.atleast_1d(x))
 
     def __call__(self, arg: Any) -> Any:
         offset, scale = self.mapparms()

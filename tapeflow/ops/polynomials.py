@@ -1,8 +1,13 @@
-"""NumPy's functions of polynomials with the highest power first: ``np.poly1d`` and what computes with it."""
+"""NumPy's functions of polynomials with the highest power first: ``np.poly1d`` and what computes with it.
+
+NumPy cuts off leading coefficients that happen to be zero. A traced one stays, since it has a derivative all the same: a
+fit that starts from zeros would not move otherwise. The polynomial is the same one; only its array is longer.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -91,16 +96,10 @@ convolve_full: Primitive = general(
 @implements(np.polymul)
 def polymul(a1: Any, a2: Any) -> Any:
     """Product of two polynomials."""
-    return _as_given(convolve_full(_without_leading(a1), _without_leading(a2)), a1, a2)
-
-
-def _without_leading(p: Any) -> Any:
-    """Coefficients from the first that is not zero; a zero polynomial has one."""
-    c = _series(p)
-    if c.ndim > 1:
+    c1, c2 = _series(a1), _series(a2)
+    if max(c1.ndim, c2.ndim) > 1:
         raise ValueError("Polynomial must be 1d only.")
-    first = np.flatnonzero(plain(c))
-    return c[first[0] :] if len(first) else np.zeros(1, c.dtype)
+    return _as_given(convolve_full(c1, c2), a1, a2)
 
 
 @implements(np.polydiv)
@@ -115,8 +114,9 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         q.append(scale * r[k])
         r = np.concatenate((r[:k], r[k : k + n + 1] - q[-1] * c2, r[k + n + 1 :]))
     quotient = np.stack(q) if q else np.zeros(1, dtype)
-    rest = np.polydiv(plain(c1), plain(c2))[1]  # NumPy's own, since rounding decides where it begins
-    return _as_given(quotient, u, v), _as_given(r[len(r) - len(rest) :], u, v)
+    # Rounding decides where NumPy's remainder begins.
+    length = max(len(np.polydiv(plain(c1), plain(c2))[1]), min(n, m + 1))
+    return _as_given(quotient, u, v), _as_given(r[len(r) - length :], u, v)
 
 
 # ---- values, derivatives, integrals
@@ -375,6 +375,8 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     if trim not in ("fb", "bf", "b", "f"):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, argname="axis")
+    if _called_by_poly1d():
+        return filt
     places = np.nonzero(plain(filt))
     window = [slice(None)] * filt.ndim
     for k in axes:
@@ -383,3 +385,13 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
             start, stop = int(places[k].min()), int(places[k].max()) + 1
             window[k] = slice(start if "f" in trim else None, stop if "b" in trim else None)
     return filt[tuple(window)]
+
+
+def _called_by_poly1d() -> bool:
+    """Whether `np.poly1d` wants to cut leading coefficients off."""
+    frame = sys._getframe(2)
+    for _ in range(3):  # the method that dispatches, and whoever may stand between
+        if frame.f_back is None or frame.f_code is np.poly1d.__init__.__code__:
+            break
+        frame = frame.f_back
+    return frame.f_code is np.poly1d.__init__.__code__

@@ -4,6 +4,8 @@ NumPy dispatches almost none of these functions, so `tapeflow.numpy.polynomial` 
 primitives with NumPy's own function as their value: values of a series, values of all basis polynomials, and products.
 The derivative of a basis polynomial is a combination of others with constant coefficients, which NumPy gives when it
 differentiates a unit vector; that is all that the rules need of a basis.
+
+NumPy cuts off coefficients at the end that happen to be zero. Traced ones stay, since they have derivatives all the same.
 """
 
 from __future__ import annotations
@@ -240,9 +242,9 @@ class Basis:
 
     def add(self, c1: Any, c2: Any) -> Any:
         """Sum of two series."""
-        a, b = _trimmed(_series(c1)), _trimmed(_series(c2))
+        a, b = _series(c1), _series(c2)
         n = max(len(a), len(b))
-        return _trimmed(self._padded(a, n) + self._padded(b, n))
+        return self._padded(a, n) + self._padded(b, n)
 
     def sub(self, c1: Any, c2: Any) -> Any:
         """Difference of two series."""
@@ -254,7 +256,7 @@ class Basis:
 
     def mul(self, c1: Any, c2: Any) -> Any:
         """Product of two series."""
-        return _trimmed(_product(_trimmed(_series(c1)), _trimmed(_series(c2)), basis=self.prefix))
+        return _product(_series(c1), _series(c2), basis=self.prefix)
 
     def mulx(self, c: Any) -> Any:
         """Product with x."""
@@ -263,20 +265,18 @@ class Basis:
 
     def div(self, c1: Any, c2: Any) -> tuple[Any, Any]:
         """Quotient and remainder."""
-        rest, divisor = _trimmed(_series(c1)), _trimmed(_series(c2))
+        rest, divisor = _series(c1), _trimmed(_series(c2))
         if plain(divisor[-1]) == 0:
             raise ZeroDivisionError("the series to divide by is zero")
-        if len(rest) < len(divisor):
-            return rest[:1] * 0, rest
-        # NumPy's own result says where the remainder ends, which rounding decides, and the dtypes.
-        numpys = _named(self.prefix, "div")(plain(rest), plain(divisor))
+        dtypes = [y.dtype for y in _named(self.prefix, "div")(plain(rest), plain(divisor))]
         quotient = []
         for k in range(len(rest) - len(divisor), -1, -1):
             p = _product(np.eye(k + 1)[k].astype(divisor.dtype), divisor, basis=self.prefix)
             quotient.append(rest[-1] / p[-1])
             rest = rest[:-1] - quotient[-1] * p[:-1]
-        rest = rest[: len(numpys[1])] if len(rest) else divisor[:1] * 0
-        return np.stack(quotient[::-1]).astype(numpys[0].dtype), rest.astype(numpys[1].dtype)
+        whole = np.stack(quotient[::-1]) if quotient else rest[:1] * 0
+        rest = rest if len(rest) else divisor[:1] * 0
+        return whole.astype(dtypes[0]), rest.astype(dtypes[1])
 
     def pow(self, c: Any, pow: Any, maxpower: Any = 16) -> Any:
         """Power of a series."""
@@ -285,7 +285,7 @@ class Basis:
             raise ValueError("Power must be a non-negative integer.")
         if maxpower is not None and power > maxpower:
             raise ValueError("Power is too large")
-        c = _trimmed(_series(c))
+        c = _series(c)
         y = c if power else np.ones(1, c.dtype)
         for _ in range(power - 1):
             y = self.mul(y, c)
@@ -348,7 +348,7 @@ class Basis:
 
     def roots(self, c: Any) -> Any:
         """Roots of a series."""
-        return _roots(_trimmed(_series(c)), basis=self.prefix)
+        return _roots(_series(c), basis=self.prefix)
 
     def companion(self, c: Any) -> Any:
         """Matrix whose eigenvalues are the roots: affine in the coefficients divided by the last."""
@@ -389,7 +389,7 @@ class Basis:
     # ---- to and from powers
 
     def _converted(self, name: str, c: Any) -> Any:
-        c = _trimmed(_series(c))
+        c = _series(c)
         convert = getattr(self.module, name)
         matrix = np.stack([self._padded(convert(e), len(c)) for e in np.eye(len(c))], axis=1)
         return matrix.astype(convert(plain(c)).real.dtype) @ c

@@ -22,14 +22,6 @@ for _f in (np.polyadd, np.polysub, np.polymul):
     case(_f, lambda x, f=_f: f(x, 2.0), real(3), note="number")
     case(_f, lambda x, f=_f: f(x, [x[0], 1.0]), real(3), note="list-of-traced")
     case(_f, lambda x, f=_f: f(x, np.poly1d([1.0, 2.0])).coeffs, real(3), note="poly1d")
-case(
-    np.polymul,
-    None,
-    fixed([0.0, 0.0, 1.3]),
-    fixed([0.7, 0.2]),
-    note="leading-zeros",
-    skip=dict.fromkeys(("jvp", "second"), "leading zeros are cut"),
-)
 case(np.polydiv, None, real(5), real(3, low=0.5))
 case(np.polydiv, None, cplx(4), cplx(2), note="complex")
 case(np.polydiv, lambda u: np.polydiv(u, [2.0]), real(3), note="by-number")
