@@ -211,9 +211,10 @@ _conjugate = general("conjugate", np.conjugate, lambda xp, t: xp.conjugate(t), l
 implements(np.conjugate)(lambda x, **options: _conjugate(x))
 _real = general("real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g)
 implements(np.real)(lambda val: _real(val))
-_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g)
+# The scalar stands on the right: a Python number on the left makes a Python number of a NumPy scalar.
+_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: g * -1j)
 implements(np.imag)(lambda val: _imag(val) if val.dtype.kind == "c" else np.zeros_like(val))
-_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x)
+_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: g * -1j / x)
 
 
 @implements(np.angle)

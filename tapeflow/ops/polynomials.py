@@ -22,6 +22,7 @@ from tapeflow.ops.constructors import as_array
 
 __all__ = [
     "convolve_full",
+    "fit_report",
     "least_squares",
     "multiple_roots",
     "poly",
@@ -119,17 +120,58 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     return _as_given(quotient, u, v), _as_given(r[len(r) - length :], u, v)
 
 
+# ---- powers
+
+
+def _powers_jvp(xp: Any, t: Any, y: Any, *, n: int) -> Any:
+    slopes = y[:, :-1] * xp.arange(1, n).astype(y.dtype)
+    return xp.concatenate((xp.zeros_like(y[:, :1]), t[:, None] * slopes), axis=1)
+
+
+_powers: Primitive = general(
+    "vander",
+    lambda x, *, n: np.vander(x, n, increasing=True).astype(x.dtype, copy=False),
+    _powers_jvp,
+    lambda xp, g, y, *, n: (g[:, 1:] * y[:, :-1]) @ xp.arange(1, n).astype(y.dtype),
+)
+
+
+@implements(np.vander)
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
+    """Powers of points, a row each."""
+    x = as_array(x)
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    v = _powers(x.astype(np.promote_types(x.dtype, int), copy=False), n=len(x) if N is None else int(N))
+    return v if increasing else np.flip(v, 1)
+
+
 # ---- values, derivatives, integrals
+
+
+_polyval = general(
+    "polyval",
+    np.polyval,
+    (
+        lambda xp, t, x1: xp.polyval(t, x1),
+        lambda xp, t, x0, x1: t * xp.polyval(xp.polyder(x0), x1),
+    ),
+    (
+        lambda xp, g, x1, shape0: xp.flip(xp.ravel(g) @ _powers(xp.ravel(x1), n=shape0[0])),
+        lambda xp, g, x0, x1: g * xp.polyval(xp.polyder(x0), x1),
+    ),
+)
 
 
 @implements(np.polyval)
 def polyval(p: Any, x: Any) -> Any:
-    """Values at points, by Horner's rule; a polynomial in place of points is put into the other."""
+    """Values at points; a polynomial in place of points is put into the other."""
     c = as_array(p)
-    if not isinstance(x, np.poly1d):
-        x = as_array(x)
-    # Not begun with the first coefficient: NumPy's result at an infinite point is nan, and so is this one.
-    y = 0 if isinstance(x, np.poly1d) else np.zeros_like(x)
+    composed = isinstance(x, np.poly1d)
+    x = x if composed else as_array(x)
+    if c.ndim == 1 and not composed:
+        return _polyval(c, x if x.dtype.kind in "fc" else x.astype(np.result_type(x.dtype, c.dtype)))
+    y = 0 if composed else np.zeros_like(x)
     for k in range(len(c)):
         y = y * x + c[k]
     return y
@@ -162,33 +204,6 @@ def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     for i in range(m):
         c = np.concatenate((c / np.arange(len(c), 0, -1), constants[i : i + 1]))
     return _as_given(c, p)
-
-
-# ---- powers
-
-
-def _slopes(xp: Any, x: Any, n: int) -> Any:
-    """Derivatives of the powers below `n`."""
-    powers = _powers(x, n=n - 1) * xp.arange(1, n).astype(x.dtype)
-    return xp.concatenate((xp.zeros_like(x)[:, None], powers), axis=1)
-
-
-_powers: Primitive = general(
-    "vander",
-    lambda x, *, n: np.vander(x, n, increasing=True).astype(x.dtype),
-    lambda xp, t, x, *, n: t[:, None] * _slopes(xp, x, n) if n > 1 else xp.zeros_like(_powers(x, n=n)),
-    lambda xp, g, x, *, n: xp.sum(g * _slopes(xp, x, n), axis=1) if n > 1 else xp.zeros_like(x),
-)
-
-
-@implements(np.vander)
-def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
-    """Powers of points, a row each."""
-    x = as_array(x)
-    if x.ndim != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    v = _powers(x.astype(np.promote_types(x.dtype, int)), n=len(x) if N is None else int(N))
-    return v if increasing else v[:, ::-1]
 
 
 # ---- polynomials from their zeros
@@ -296,24 +311,28 @@ def roots(p: Any) -> Any:
 # ---- least squares
 
 
-def least_squares(a: Any, b: Any, rcond: Any) -> tuple[Any, Any, int, Any]:
-    """Solution, squared residuals, rank and singular values, as `np.linalg.lstsq` has them.
+def least_squares(a: Any, b: Any, rcond: Any) -> tuple[Any, int, Any]:
+    """Solution and rank, as `np.linalg.lstsq` has them, and a matrix with the same singular values.
 
     By QR for full rank, which never makes a matrix of the number of rows squared; else by the pseudo-inverse, whose
     derivative exists where the rank stays.
     """
-    _, _, rank, _ = np.linalg.lstsq(plain(a), plain(b), rcond)
-    rank = int(rank)
-    if rank == a.shape[1]:
-        q, r = np.linalg.qr(a)
-        x = np.linalg.solve(r, np.conjugate(q.T) @ b)
-    else:
-        x = np.linalg.pinv(a, rcond) @ b
+    rows, columns = a.shape
+    q, r = np.linalg.qr(a) if rows >= columns else (None, a)
+    s = np.linalg.svd(plain(r), compute_uv=False)
+    rank = int(np.sum(s > rcond * s[0]))
+    if rank == columns:
+        return np.linalg.solve(r, np.conjugate(q.T) @ b), rank, r
+    return np.linalg.pinv(a, rcond) @ b, rank, r
+
+
+def fit_report(a: Any, b: Any, x: Any, rank: int, r: Any, rcond: Any) -> tuple[Any, int, Any, Any]:
+    """What a fit tells beside its solution: squared residuals, rank, singular values, and the bound for them."""
     residuals = np.zeros(0, np.abs(plain(b)).dtype)
     if rank == a.shape[1] < a.shape[0]:
         off = np.abs(b - a @ x)
         residuals = np.atleast_1d(np.sum(off * off, axis=0))
-    return x, residuals, rank, np.linalg.svd(a, compute_uv=False)
+    return residuals, rank, np.linalg.svd(r, compute_uv=False), rcond
 
 
 @implements(np.polyfit)
@@ -331,13 +350,16 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: 
         lhs, rhs = lhs * w[:, None], rhs * (w[:, None] if rhs.ndim == 2 else w)
     scale = np.sqrt(np.sum(lhs * lhs, axis=0))
     lhs = lhs / scale
-    c, residuals, rank, s = least_squares(lhs, rhs, rcond)
-    c = (c.T / scale).T
+    solution, rank, r = least_squares(lhs, rhs, rcond)
+    c = (solution.T / scale).T
     if full:
-        return c, residuals, rank, s, rcond
+        return c, *fit_report(lhs, rhs, solution, rank, r, rcond)
     if rank != order:
         warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=4)
-    return (c, _covariance(lhs, scale, residuals, y, cov)) if cov else c
+    if not cov:
+        return c
+    residuals = fit_report(lhs, rhs, solution, rank, r, rcond)[0]
+    return c, _covariance(lhs, scale, residuals, y, cov)
 
 
 def _check_points(x: Any, y: Any, deg: Any) -> None:

@@ -26,7 +26,7 @@ from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
 from tapeflow.ops.constructors import as_array
-from tapeflow.ops.polynomials import least_squares, multiple_roots, refuse_multiple
+from tapeflow.ops.polynomials import fit_report, least_squares, multiple_roots, refuse_multiple
 
 __all__ = ["BASES", "SERIES", "Basis", "value_from_roots"]
 
@@ -378,10 +378,11 @@ class Basis:
         rcond = len(x) * np.finfo(x.dtype).eps if rcond is None else rcond
         scale = np.sqrt(np.sum(np.square(np.abs(lhs)), axis=0))
         scale = np.where(plain(scale) == 0, 1, scale)
-        c, residuals, rank, s = least_squares(lhs / scale, rhs, rcond)
-        c = np.tensordot(np.eye(degrees[-1] + 1)[:, degrees].astype(scale.dtype), (c.T / scale).T, 1)
+        lhs = lhs / scale
+        solution, rank, r = least_squares(lhs, rhs, rcond)
+        c = np.tensordot(np.eye(degrees[-1] + 1)[:, degrees].astype(scale.dtype), (solution.T / scale).T, 1)
         if full:
-            return c, [residuals, rank, s, rcond]
+            return c, list(fit_report(lhs, rhs, solution, rank, r, rcond))
         if rank != len(degrees):
             warnings.warn("The fit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=3)
         return c
