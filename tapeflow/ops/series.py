@@ -430,6 +430,7 @@ BASES: dict[str, Basis] = {
         Basis("lag", _P.laguerre, lambda n: (-1 / (n + 1), (2 * n + 1) / (n + 1), n / (n + 1))),
     )
 }
-# The only ones that NumPy dispatches.
-implements(_P.polynomial.polyval2d)(BASES["poly"].valnd)
-implements(_P.polynomial.polygrid2d)(BASES["poly"].gridnd)
+# The only ones that NumPy dispatches, and only lately.
+for _function, _ours in ((_P.polynomial.polyval2d, "valnd"), (_P.polynomial.polygrid2d, "gridnd")):
+    if hasattr(_function, "_implementation"):
+        implements(_function)(getattr(BASES["poly"], _ours))
