@@ -318,7 +318,7 @@ def least_squares(a: Any, b: Any, rcond: Any) -> tuple[Any, int, Any]:
     derivative exists where the rank stays.
     """
     rows, columns = a.shape
-    q, r = np.linalg.qr(a) if rows >= columns else (None, a)
+    q, r = np.linalg.qr(a) if rows >= columns else (a, a)
     s = np.linalg.svd(plain(r), compute_uv=False)
     rank = int(np.sum(s > rcond * s[0]))
     if rank == columns:
