@@ -182,7 +182,7 @@ def step_back(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, resi
     if name == "broadcast_to":
         whole = fit(xp, g, shape, dtype)
     elif name == "imag":
-        whole = -1j * g
+        whole = g * -1j
     elif name == "real":
         whole = g.astype(dtype)
     else:

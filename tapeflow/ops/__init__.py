@@ -1,27 +1,41 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
 from tapeflow.ops import (
+    constructors,
     contractions,
     decompositions,
+    domain,
     elementwise,
     fft,
+    functional,
     indexing,
     inplace,
     linalg,
+    methods,
+    polynomials,
+    queries,
     reductions,
+    series,
     shapes,
     signal,
 )
 
 __all__ = [
+    "constructors",
     "contractions",
     "decompositions",
+    "domain",
     "elementwise",
     "fft",
+    "functional",
     "indexing",
     "inplace",
     "linalg",
+    "methods",
+    "polynomials",
+    "queries",
     "reductions",
+    "series",
     "shapes",
     "signal",
 ]

@@ -83,11 +83,17 @@ binary(
 
 # ---- trigonometric and hyperbolic
 
+
+def _half_width(xp: Any, x: Any) -> Any:
+    """sqrt(1 - x**2); on a branch cut on the side that the sign of the imaginary part names, which 1 - x would lose."""
+    return xp.sqrt(-(x - 1)) * xp.sqrt(-(-x - 1)) if x.dtype.kind == "c" else xp.sqrt(1 - x * x)
+
+
 unary(np.sin, lambda xp, x: xp.cos(x))
 unary(np.cos, lambda xp, x: -xp.sin(x))
 unary(np.tan, lambda xp, y: 1 + y * y)
-unary(np.arcsin, lambda xp, x: 1 / xp.sqrt(1 - x * x), pole=True)
-unary(np.arccos, lambda xp, x: -1 / xp.sqrt(1 - x * x), pole=True)
+unary(np.arcsin, lambda xp, x: 1 / _half_width(xp, x), pole=True)
+unary(np.arccos, lambda xp, x: -1 / _half_width(xp, x), pole=True)
 unary(np.arctan, lambda xp, x: 1 / (1 + x * x))
 unary(np.sinh, lambda xp, x: xp.cosh(x))
 unary(np.cosh, lambda xp, x: xp.sinh(x))
@@ -212,9 +218,12 @@ _real = general(
     "real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g, view=lambda params: ("real", None), batch=aligned
 )
 implements(np.real)(lambda val: _real(val))
-_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g, view=lambda params: ("imag", None))
+# The scalar stands on the right: a Python number on the left makes a Python number of a NumPy scalar.
+_imag = general(
+    "imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: g * -1j, view=lambda params: ("imag", None), batch=aligned
+)
 implements(np.imag)(lambda val: _imag(val) if val.dtype.kind == "c" else np.zeros_like(val))
-_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x, batch=aligned)
+_angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: g * -1j / x, batch=aligned)
 
 
 @implements(np.angle)
