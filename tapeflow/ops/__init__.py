@@ -2,4 +2,14 @@
 
 from tapeflow.ops import contractions, decompositions, eigen, elementwise, indexing, linalg, lstsq, reductions, shapes
 
-__all__ = ["contractions", "decompositions", "eigen", "elementwise", "indexing", "linalg", "lstsq", "reductions", "shapes"]
+__all__ = [
+    "contractions",
+    "decompositions",
+    "eigen",
+    "elementwise",
+    "indexing",
+    "linalg",
+    "lstsq",
+    "reductions",
+    "shapes",
+]

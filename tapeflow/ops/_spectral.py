@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow.core.rules import general
+from tapeflow.core.tracer import plain
 from tapeflow.errors import RuleError
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "refuse_equal",
     "refuse_phase",
     "use",
+    "use_both",
 ]
 
 VALUES, VECTORS = 0, 1
@@ -85,6 +87,11 @@ use = general(
 """Pass values or vectors on, and note in the cotangent of `marks` that they were used, even if theirs is zero."""
 
 
+def use_both(x: Any, marks: Any) -> Any:
+    """Pass vectors on to a rule that multiplies them with a function of the values."""
+    return use(use(x, marks, which=VALUES), marks, which=VECTORS)
+
+
 # ---- equal values
 
 
@@ -94,11 +101,13 @@ def _rounding(xp: Any, w: Any, n: int) -> Any:
 
 def close(xp: Any, w: Any) -> Any:
     """Pairs of values whose difference is nothing but rounding."""
+    w = plain(w)
     return xp.abs(w[..., None, :] - w[..., :, None]) <= _rounding(xp, w, w.shape[-1])[..., None]
 
 
 def negligible(xp: Any, s: Any, n: int) -> Any:
     """Singular values of matrices with n rows or columns that are zero but for rounding."""
+    s = plain(s)
     return s <= _rounding(xp, s, n)
 
 
@@ -135,8 +144,9 @@ def refuse_equal(xp: Any, name: str, singular: Any, g: tuple[Any, Any, Any], v: 
 
 def refuse_phase(xp: Any, name: str, turn: Any, *cotangents: Any) -> None:
     """Raise if a result depends on the free phases of complex vectors; `turn` is its derivative with respect to them."""
-    scale = sum(xp.max(xp.sum(xp.abs(g) ** 2, axis=-2), axis=-1, initial=0, keepdims=True) for g in cotangents) ** 0.5
-    if xp.any(xp.abs(turn) > scale * float(np.finfo(turn.dtype).eps) ** 0.5):
+    squares = (xp.sum(xp.abs(plain(g)) ** 2, axis=-2) for g in cotangents)
+    scale = sum(xp.max(x, axis=-1, initial=0, keepdims=True) for x in squares) ** 0.5
+    if xp.any(xp.abs(plain(turn)) > scale * float(np.finfo(turn.dtype).eps) ** 0.5):
         raise RuleError(
             f"{name}: the result depends on the phases of complex vectors, which are arbitrary, so it has no derivative. "
             "Use what does not depend on them, such as abs(v) or v[:, i, None] * conj(v[:, i])"

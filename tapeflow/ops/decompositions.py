@@ -41,6 +41,7 @@ from tapeflow.ops._spectral import (
     refuse_equal,
     refuse_phase,
     use,
+    use_both,
 )
 from tapeflow.ops.eigen import eigh, eigvalsh
 
@@ -103,7 +104,7 @@ def _completed_vjp(xp: Any, g: Any, q: Any, n: int, name: str) -> Any:
     (first, added), (g, g_added) = _parts(q, n), _parts(g, n)
     if added.shape[-1] == 0 or not xp.any(g_added != 0):
         return g
-    m = mH(xp, added) @ g_added
+    m = mH(xp, plain(added)) @ plain(g_added)
     scale = xp.max(xp.abs(m), axis=(-2, -1), initial=0, keepdims=True)
     if xp.any(xp.abs(m - mH(xp, m)) > scale * float(np.finfo(q.dtype).eps) ** 0.5):
         raise RuleError(
@@ -125,7 +126,7 @@ def _from_upper(xp: Any, x: Any) -> Any:
 def _square(xp: Any, r: Any) -> Any:
     """The square part of the triangle, which must have an inverse."""
     r = r[..., : r.shape[-1], :]
-    size = xp.abs(xp.diagonal(r, axis1=-2, axis2=-1))
+    size = xp.abs(xp.diagonal(plain(r), axis1=-2, axis2=-1))
     bound = xp.max(size, axis=-1, initial=0, keepdims=True) * (r.shape[-1] * float(np.finfo(r.dtype).eps))
     if xp.any(size <= bound):
         raise RuleError("qr: the first columns of the matrix are dependent, where its factors have no derivative")
@@ -252,13 +253,15 @@ def _slope(xp: Any, y: Any, x: Any) -> Any:
 
 
 def svdvals_jvp(xp: Any, t: Any, x: Any, y: Any) -> Any:
-    u, _, vh = xp.linalg.svd(x, full_matrices=False)
+    u, _, vh, marks = _svd(x, full=False)
+    u, vh = use_both(u, marks), use_both(vh, marks)
     rates = xp.real(xp.sum(conj(xp, u) * (t @ mH(xp, vh)), axis=-2))
     return _slope(xp, y, x) * average(xp, close(xp, y), rates)
 
 
 def svdvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
-    u, _, vh = xp.linalg.svd(x, full_matrices=False)
+    u, _, vh, marks = _svd(x, full=False)
+    u, vh = use_both(u, marks), use_both(vh, marks)
     return conj(xp, (u * average(xp, close(xp, y), g * _slope(xp, y, x))[..., None, :]) @ vh)
 
 

@@ -18,9 +18,11 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
+from tapeflow.core.tracer import plain
 from tapeflow.errors import RuleError
 from tapeflow.ops._spectral import (
     VALUES,
@@ -37,6 +39,7 @@ from tapeflow.ops._spectral import (
     refuse_equal,
     refuse_phase,
     use,
+    use_both,
 )
 
 __all__ = ["eig", "eigh", "eigvals", "eigvalsh"]
@@ -92,12 +95,14 @@ _eigh = general(
 
 
 def _eigvalsh_jvp(xp: Any, t: Any, x: Any, y: Any, *, lower: bool) -> Any:
-    v = xp.linalg.eigh(x, "L" if lower else "U")[1]
+    _, v, marks = _eigh(x, lower=lower)
+    v = use_both(v, marks)
     return average(xp, close(xp, y), xp.real(xp.sum(conj(xp, v) * (hermitian(xp, t) @ v), axis=-2)))
 
 
 def _eigvalsh_vjp(xp: Any, g: Any, x: Any, y: Any, *, lower: bool) -> Any:
-    v = xp.linalg.eigh(x, "L" if lower else "U")[1]
+    _, v, marks = _eigh(x, lower=lower)
+    v = use_both(v, marks)
     return conj(xp, (v * average(xp, close(xp, y), g)[..., None, :]) @ mH(xp, v))
 
 
@@ -131,9 +136,9 @@ def _inverse(xp: Any, v: Any) -> Any:
     """Left eigenvectors; they grow beyond all bounds where a matrix becomes defective."""
     try:
         inverse = xp.linalg.inv(v)
-    except np.linalg.LinAlgError:
+    except LinAlgError:
         inverse = None
-    if inverse is None or not xp.all(xp.abs(inverse) < float(np.finfo(v.dtype).eps) ** -0.75):
+    if inverse is None or not xp.all(xp.abs(plain(inverse)) < float(np.finfo(v.dtype).eps) ** -0.75):
         raise RuleError(
             "eig: the matrix is defective (it has fewer independent eigenvectors than rows), and its eigenvalues have "
             "no derivative there: they change like roots of what is added to it"
@@ -168,6 +173,7 @@ _eig = general("eig", lambda x: (*np.linalg.eig(x), np.zeros(2)), _eig_jvp, _eig
 
 def _same(xp: Any, y: Any, w: Any) -> Any:
     """For each of values `y` its shares in values `w`, which are the same but for order and rounding."""
+    y, w = plain(y), plain(w)
     distance = xp.abs(y[..., :, None] - w[..., None, :])
     bound = xp.max(xp.abs(w), axis=-1, initial=0)[..., None, None] * (w.shape[-1] * float(np.finfo(w.dtype).eps))
     near = distance <= xp.min(distance, axis=-1, keepdims=True, initial=math.inf) + bound
@@ -175,13 +181,15 @@ def _same(xp: Any, y: Any, w: Any) -> Any:
 
 
 def _eigvals_jvp(xp: Any, t: Any, x: Any, y: Any) -> Any:
-    w, v = xp.linalg.eig(x)
+    w, v, marks = _eig(x)
+    v = use_both(v, marks)
     m = _inverse(xp, v) @ t @ v
     return (_same(xp, y, w) @ xp.diagonal(m, axis1=-2, axis2=-1)[..., None])[..., 0]
 
 
 def _eigvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
-    w, v = xp.linalg.eig(x)
+    w, v, marks = _eig(x)
+    v = use_both(v, marks)
     shares = (mT(xp, _same(xp, y, w)) @ g[..., None])[..., 0]
     return (mT(xp, _inverse(xp, v)) * shares[..., None, :]) @ mT(xp, v)
 

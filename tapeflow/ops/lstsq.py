@@ -8,12 +8,13 @@ Source:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tapeflow.core.primitive import implements
-from tapeflow.core.rules import elementwise, general
+from tapeflow.core.rules import elementwise, general, nondifferentiable
 from tapeflow.core.tracer import plain
 from tapeflow.ops._spectral import conj, mH
 from tapeflow.ops.decompositions import svdvals_jvp, svdvals_vjp
@@ -35,7 +36,7 @@ def _lstsq_evaluate(a: Any, b: Any, *, rcond: Any) -> tuple[Any, ...]:
 def _pseudo_inverse(xp: Any, a: Any, rcond: Any) -> Any:
     """That of the rank that `lstsq` finds; NumPy computes in double precision."""
     if rcond is None or rcond < 0:
-        rcond = float(np.finfo(np.float64).eps) * (max(a.shape) if rcond is None else 1)
+        rcond = float(np.finfo("float64").eps) * (max(a.shape) if rcond is None else 1)
     return xp.linalg.pinv(a, rcond)
 
 
@@ -107,7 +108,7 @@ def _ratio_evaluate(x0: Any, x1: Any) -> Any:
 
 
 def _unless_zero(xp: Any, x: Any) -> Any:
-    return xp.where(x == 0, np.nan, x)
+    return xp.where(x == 0, math.nan, x)
 
 
 _ratio = elementwise(
@@ -127,9 +128,12 @@ def cond(x: Any, p: Any = None) -> Any:
         s = np.linalg.svd(x, compute_uv=False)
         largest, smallest = s[..., 0], s[..., -1]
         return _ratio(smallest, largest) if p == -2 else _ratio(largest, smallest)
-    known = plain(x)
+    regular, known = x, plain(x)
     singular = np.isinf(np.linalg.cond(known, p)) & ~np.any(np.isinf(known), axis=(-2, -1))
     if np.any(singular):
-        x = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)
-    y = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+        regular = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)
+    y = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(regular), p, axis=(-2, -1))
     return _ratio(y, np.where(singular, 0, 1).astype(y.dtype)) if np.any(singular) else y
+
+
+nondifferentiable(np.linalg.matrix_rank, "integer valued")
