@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
@@ -28,6 +29,7 @@ __all__ = [
     "identity",
     "mH",
     "mT",
+    "matrices",
     "mirrored",
     "negligible",
     "real_diagonal",
@@ -74,6 +76,13 @@ def real_diagonal(xp: Any, x: Any) -> Any:
 def reciprocal(xp: Any, x: Any, absent: Any) -> Any:
     """Reciprocals, and 0 where a mask says so."""
     return xp.where(absent, 0, 1 / xp.where(absent, 1, x))
+
+
+def matrices(a: Any) -> Any:
+    """Check, as NumPy does, that an argument is a matrix or a stack of them."""
+    if a.ndim < 2:
+        raise LinAlgError(f"{a.ndim}-dimensional array given. Array must be at least two-dimensional")
+    return a
 
 
 # ---- which outputs were used

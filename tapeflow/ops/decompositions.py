@@ -33,6 +33,7 @@ from tapeflow.ops._spectral import (
     conj,
     hermitian,
     identity,
+    matrices,
     mH,
     mT,
     negligible,
@@ -164,7 +165,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
             f"np.linalg.qr: mode={mode!r} gives LAPACK's own form of the factors, which has no derivative here; use "
             "'reduced', 'complete' or 'r'"
         )
-    rows, columns = a.shape[-2:]
+    rows, columns = matrices(a).shape[-2:]
     if rows >= columns:
         q, r = _qr(a, mode="reduced" if mode == "r" else mode)
     else:  # the first columns determine Q, and the rest of R follows
@@ -293,7 +294,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         return _hermitian_svd(a, compute_uv)
     if not compute_uv:
         return _svdvals(a)
-    return _SVDResult(*_factors(_svd(a, full=bool(full_matrices) and a.shape[-2] != a.shape[-1])))
+    return _SVDResult(*_factors(_svd(a, full=bool(full_matrices) and matrices(a).shape[-2] != a.shape[-1])))
 
 
 if hasattr(np.linalg, "svdvals"):

@@ -24,7 +24,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
-from tapeflow.ops._spectral import mirrored
+from tapeflow.ops._spectral import matrices, mirrored
 
 __all__ = [
     "matrix_norm",
@@ -322,6 +322,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return np.expand_dims(y, tuple(sorted(axes))) if keepdims else y
 
 
+def _extreme(x: Any, ord: Any) -> Any:
+    """The largest, 0 if there is none, or the least."""
+    if ord < 0:
+        return np.min(x, axis=-1)
+    return np.max(x, axis=-1) if x.shape[-1] else np.sum(x, axis=-1)
+
+
 def _matrix_norm(x: Any, ord: Any, axes: Any) -> Any:
     if ord in (None, "fro", "f"):
         return _norm(x, ord=ord, axis=axes)
@@ -329,10 +336,10 @@ def _matrix_norm(x: Any, ord: Any, axes: Any) -> Any:
     if ord == "nuc":
         return np.sum(np.linalg.svd(x, compute_uv=False), axis=-1)
     if ord in (2, -2):
-        return (np.max if ord > 0 else np.min)(np.linalg.svd(x, compute_uv=False), axis=-1)
+        return _extreme(np.linalg.svd(x, compute_uv=False), ord)
     if ord in (1, -1, math.inf, -math.inf):
         lines = np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1)
-        return (np.max if ord > 0 else np.min)(lines, axis=-1)
+        return _extreme(lines, ord)
     raise ValueError("Invalid norm order for matrices.")
 
 
@@ -365,6 +372,8 @@ def matrix_power(a: Any, n: int) -> Any:
         n = index(n)
     except TypeError as error:
         raise TypeError("exponent must be an integer") from error
+    if matrices(a).shape[-2] != a.shape[-1]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n < 0:
         return matrix_power(np.linalg.inv(a), -n)
     if n == 0:
@@ -392,6 +401,9 @@ def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Any:
     if len(chain) > 2:
         chain[0] = np.reshape(chain[0], (1, -1)) if rows else chain[0]
         chain[-1] = np.reshape(chain[-1], (-1, 1)) if columns else chain[-1]
+    for a in chain:
+        if a.ndim != 2 and len(chain) > 2:
+            raise np.linalg.LinAlgError(f"{a.ndim}-dimensional array given. Array must be two-dimensional")
     y = _product(chain, _splits([a.shape[0] for a in chain] + [chain[-1].shape[-1]]), 0, len(chain) - 1)
     if len(chain) == 2 or not (rows or columns):
         return y

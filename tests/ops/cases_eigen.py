@@ -214,3 +214,11 @@ case(np.linalg.matrix_power, lambda a: np.linalg.matrix_power(a, np.int64(2)), r
 for _note, _a, _b in (("two-two", (4, 2), (2,)), ("two-three", (2,), (4, 3)), ("three-two", (4, 3), (2,))):
     case(np.cross, _cross, real(*_a), cplx(*_b), note=_note)
 case(np.cross, lambda a, b: _cross(a, b, axisa=0, axisb=1, axisc=0), real(2, 4), real(4, 3), note="two-three-axes")
+for _ord in (1, 2, np.inf, "nuc", "fro"):
+    for _shape in ((0, 3), (3, 0), (0, 2, 2)):
+        case(
+            np.linalg.norm,
+            lambda a, o=_ord: np.linalg.norm(a, o, axis=(-2, -1)),
+            real(*_shape),
+            note=f"empty-{_ord}-{'x'.join(map(str, _shape))}",
+        )

@@ -247,6 +247,19 @@ def test_condition_of_what_has_none() -> None:
         assert np.isnan(np.linalg.cond(x, 1).numpy())
 
 
+@pytest.mark.parametrize("f", [np.linalg.svd, np.linalg.qr, np.linalg.eig, np.linalg.eigvals, np.linalg.eigh])
+def test_vectors_are_refused_as_numpy_does(f: Any) -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="1-dimensional array given"):
+        gradient(f, np.ones(3))
+
+
+def test_shapes_are_refused_as_numpy_does() -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="must be square"):
+        gradient(lambda x: np.linalg.matrix_power(x, 2), TALL)
+    with pytest.raises(np.linalg.LinAlgError, match="3-dimensional array given"):
+        gradient(lambda x: np.linalg.multi_dot([x, np.ones((2, 2, 2)), np.ones(2)]), TALL)
+
+
 # ---- plain answers, precisions, warnings
 
 
