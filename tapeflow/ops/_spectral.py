@@ -29,6 +29,7 @@ __all__ = [
     "identity",
     "mH",
     "mT",
+    "marked",
     "matrices",
     "mirrored",
     "negligible",
@@ -38,6 +39,7 @@ __all__ = [
     "refuse_phase",
     "use",
     "use_both",
+    "was_used",
 ]
 
 VALUES, VECTORS = 0, 1
@@ -91,9 +93,19 @@ use = general(
     "use",
     lambda x, marks, *, which: x,
     (lambda xp, t, *, which: t, lambda xp, t, y, *, which: xp.zeros_like(y)),
-    (lambda xp, g, *, which: g, lambda xp, g, *, which: xp.eye(2)[which]),
+    (lambda xp, g, *, which: g, lambda xp, g, shape1, *, which: xp.broadcast_to(xp.eye(2)[which], shape1)),
 )
 """Pass values or vectors on, and note in the cotangent of `marks` that they were used, even if theirs is zero."""
+
+
+def marked(x: Any, factors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The factors of a stack of matrices, and their marks, a pair for each matrix."""
+    return *factors, np.zeros((*x.shape[:-2], 2), np.real(x[..., :0]).dtype)
+
+
+def was_used(xp: Any, marks: Any, which: int) -> Any:
+    """Whether values or vectors were used, by the cotangent of their marks; one answer for each matrix."""
+    return plain(marks)[..., which, None] > 0
 
 
 def use_both(x: Any, marks: Any) -> Any:
@@ -138,10 +150,8 @@ def refuse_equal(xp: Any, name: str, singular: Any, g: tuple[Any, Any, Any], v: 
         return
     values, vectors, marks = g
     reached = xp.any(vectors != 0, axis=-2)
-    if marks[VECTORS]:
-        reached = reached | (values != 0)
-        if marks[VALUES]:
-            reached = reached | xp.any(v == 0, axis=-2)
+    ambiguous = (values != 0) | (was_used(xp, marks, VALUES) & xp.any(v == 0, axis=-2))
+    reached = reached | (was_used(xp, marks, VECTORS) & ambiguous)
     if xp.any(reached & singular):
         raise RuleError(
             f"{name}: two values are equal (or a singular value is zero), and the result depends on their vectors, "

@@ -33,6 +33,7 @@ from tapeflow.ops._spectral import (
     conj,
     hermitian,
     identity,
+    marked,
     matrices,
     mH,
     mT,
@@ -43,6 +44,7 @@ from tapeflow.ops._spectral import (
     refuse_phase,
     use,
     use_both,
+    was_used,
 )
 from tapeflow.ops.eigen import eigh, eigvalsh
 
@@ -235,13 +237,13 @@ def _svd_vjp(xp: Any, g: Any, y: Any, *, full: bool) -> Any:
         refuse_phase(xp, "svd", xp.imag(xp.diagonal(a + b, axis1=-2, axis2=-1)), gu, gv)
         p = p + xp.where(identity(xp, p), 1j * xp.imag(a) * inverse, 0)
     rest = (gu - u @ a) * inverse @ vh + u @ mH(xp, (gv - v @ b) * inverse)
-    gs = average(xp, near, g[1] if g[3][VECTORS] else xp.where(zero, 0, g[1]))
+    gs = average(xp, near, xp.where(zero & ~was_used(xp, g[3], VECTORS), 0, g[1]))
     return conj(xp, (u @ p + u * gs[..., None, :]) @ vh + rest)
 
 
 _svd = general(
     "svd",
-    lambda x, *, full: (*np.linalg.svd(x, full_matrices=full), np.zeros(2)),
+    lambda x, *, full: marked(x, np.linalg.svd(x, full_matrices=full)),
     _svd_jvp,
     _svd_vjp,
     refuses=True,

@@ -32,6 +32,7 @@ from tapeflow.ops._spectral import (
     conj,
     hermitian,
     identity,
+    marked,
     mH,
     mT,
     real_diagonal,
@@ -87,7 +88,7 @@ def _eigh_vjp(xp: Any, g: Any, y: Any, *, lower: bool) -> Any:
 
 _eigh = general(
     "eigh",
-    lambda x, *, lower: (*np.linalg.eigh(x, "L" if lower else "U"), np.zeros(2)),
+    lambda x, *, lower: marked(x, np.linalg.eigh(x, "L" if lower else "U")),
     _eigh_jvp,
     _eigh_vjp,
     refuses=True,
@@ -168,7 +169,7 @@ def _eig_vjp(xp: Any, g: Any, y: Any) -> Any:
     return conj(xp, mH(xp, _inverse(xp, v)) @ turn @ mH(xp, v))
 
 
-_eig = general("eig", lambda x: (*np.linalg.eig(x), np.zeros(2)), _eig_jvp, _eig_vjp, refuses=True)
+_eig = general("eig", lambda x: marked(x, np.linalg.eig(x)), _eig_jvp, _eig_vjp, refuses=True)
 
 
 def _same(xp: Any, y: Any, w: Any) -> Any:
