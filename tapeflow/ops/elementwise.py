@@ -205,7 +205,7 @@ _conjugate = general("conjugate", np.conjugate, lambda xp, t: xp.conjugate(t), l
 implements(np.conjugate)(lambda x, **options: _conjugate(x))
 _real = general("real", np.real, lambda xp, t: xp.real(t), lambda xp, g: g)
 implements(np.real)(lambda val: _real(val))
-_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: -1j * g)
+_imag = general("imag", np.imag, lambda xp, t: xp.imag(t), lambda xp, g: g * -1j)  # 1j * float64 is a Python number
 implements(np.imag)(lambda val: _imag(val) if val.dtype.kind == "c" else np.zeros_like(val))
 _angle = general("angle", np.angle, lambda xp, t, x: xp.imag(t / x), lambda xp, g, x: -1j * g / x)
 

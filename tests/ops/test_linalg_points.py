@@ -127,6 +127,19 @@ def test_slogdet_of_complex_matrices_is_the_logarithm_of_det() -> None:
     np.testing.assert_allclose(from_parts, gradient(lambda x: np.real(np.linalg.det(x)), a), atol=1e-13)
 
 
+def test_imaginary_parts_of_scalars_keep_being_arrays() -> None:
+    # Found by the sign of slogdet, reverse over forward: 1j * float64 is a Python number.
+    got = gradient(lambda z: 1j * np.imag(z * z), np.complex128(1 + 2j), np.complex128(1j))
+    np.testing.assert_allclose(got, 4 + 2j)
+    a, t = np.array([[1 + 1j, 2], [3, 1j]]), np.ones((2, 2), complex)
+    with GradientTape() as outer:
+        v = outer.watch(a)
+        with ForwardAccumulator(v, t) as acc:
+            y = np.linalg.slogdet(acc.primals)[0]
+        rate = acc.jvp(y)
+    assert outer.gradient(rate, v, output_gradients=np.complex128(1)).shape == (2, 2)
+
+
 # ---- norms
 
 
