@@ -203,7 +203,7 @@ def _svd_jvp(xp: Any, t: Any, y: Any, *, full: bool) -> tuple[Any, Any, Any, Non
     whole_u, s, vh = _factors(y)
     whole_v, n = mH(xp, vh), s.shape[-1]
     u, v, row, column = whole_u[..., :n], whole_v[..., :n], s[..., None, :], s[..., :, None]
-    near, (zero, singular) = close(xp, s), _zeros_of(xp, s, u, v)
+    near, zero = close(xp, s), negligible(xp, s, max(t.shape[-2:]))
     equal = near & ~identity(xp, s)
     gaps, inverse = _squared_gaps(xp, s, near), reciprocal(xp, row, zero[..., None, :])
     tv, tu = t @ v, mH(xp, t) @ u
@@ -216,10 +216,10 @@ def _svd_jvp(xp: Any, t: Any, y: Any, *, full: bool) -> tuple[Any, Any, Any, Non
         left = left + xp.where(identity(xp, p), 1j * xp.imag(p) * inverse, 0)
     du = u @ left + (tv - u @ p) * inverse
     dv = v @ right + (tu - v @ mH(xp, p)) * inverse
-    if xp.any(singular):
-        du, dv = (xp.where(singular[..., None, :], math.nan, d) for d in (du, dv))
+    if xp.any(zero):  # values have a kink and the subgradient 0, which would be wrong beside these vectors
+        du, dv = (xp.where(zero[..., None, :], math.nan, d) for d in (du, dv))
     du, dv = _completed_jvp(xp, du, whole_u, n), _completed_jvp(xp, dv, whole_v, n)
-    return du, average(xp, near, real_diagonal(xp, p)), mH(xp, dv), None
+    return du, average(xp, near, xp.where(zero, 0, real_diagonal(xp, p))), mH(xp, dv), None
 
 
 def _svd_vjp(xp: Any, g: Any, y: Any, *, full: bool) -> Any:

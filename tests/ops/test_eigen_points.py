@@ -193,6 +193,9 @@ def test_product_of_the_factors_of_a_singular_square_matrix() -> None:
     a, weights = np.outer([1.0, 2.0], [1.0, 0.5]), np.array([[1.0, 2.0], [3.0, 4.0]])
     got = gradient(lambda x: np.sum(((f := np.linalg.svd(x)).U * f.S @ f.Vh) * weights), a)
     np.testing.assert_allclose(got, weights, atol=1e-13)
+    # Forward mode does not know what the tangents of the factors are for.
+    assert np.all(pushed(lambda x: np.linalg.svd(x)[1], np.zeros((2, 2)), np.ones((2, 2))) == 0)
+    assert np.all(np.isnan(pushed(lambda x: (f := np.linalg.svd(x)).U * f.S @ f.Vh, a, np.ones((2, 2)))))
 
 
 def test_qr_of_dependent_columns_is_refused() -> None:
