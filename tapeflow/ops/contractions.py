@@ -6,6 +6,7 @@ operands (cotangents arrive conjugated, see core/reverse.py), except that of pro
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.primitive import Primitive, implements
-from tapeflow.core.rules import general, linear
+from tapeflow.core.rules import general, linear, nondifferentiable
 
 __all__ = ["cross", "diag", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace"]
 
@@ -43,10 +44,40 @@ def _bilinear(name: str, left: Callable[..., Any], right: Callable[..., Any]) ->
 
 def _operands(name: str, options: dict[str, Any], dtype: Any, *arrays: Any) -> tuple[Any, ...]:
     """Convert the operands of a product to arrays of a dtype, and refuse keywords that would change the product."""
-    given = [k for k, v in options.items() if k not in ("casting", "order", "subok") and v not in (None, False)]
+    allowed = {"casting", "order", "subok", *(("axes", "axis", "keepdims") if name in _CORE else ())}
+    given = [k for k, v in options.items() if k not in allowed and v not in (None, False)]
     if given:
         raise TypeError(f"np.{name}: {', '.join(map(repr, given))} is not supported for traced values")
     return tuple(x if dtype is None else x.astype(dtype) for x in map(_array, arrays))
+
+
+# Core axes of the operands and of the result of products that take `axes`.
+_CORE = {"matmul": (2, 2, 2), "vecdot": (1, 1, 0), "matvec": (2, 1, 1), "vecmat": (1, 2, 1)}
+
+
+def _core_axes(name: str, options: dict[str, Any], x1: Any, x2: Any) -> tuple[Any, Any, Callable[..., Any]]:
+    """Bring the axes that `axes`, `axis` and `keepdims` name to the end, and say where those of the result go."""
+    axes, axis, keepdims = options.get("axes"), options.get("axis"), bool(options.get("keepdims"))
+    counts = _CORE[name]
+    if (axis is not None or keepdims) and counts[2]:
+        raise TypeError(f"np.{name}: axis and keepdims are only allowed where all operands have one core axis")
+    if axes is not None and axis is not None:
+        raise TypeError("cannot specify both 'axis' and 'axes'")
+    if axis is not None:
+        axes = [(axis,)] * (3 if keepdims else 2)
+    if axes is None:
+        return x1, x2, lambda y: np.expand_dims(y, -1) if keepdims else y
+    places = [(k,) if isinstance(k, int) else tuple(k) for k in axes]
+    if len(places) != (3 if counts[2] or keepdims else 2) and places[2:] != [()]:
+        raise ValueError(f"np.{name}: 'axes' should be a list with an entry for each operand and for the result")
+    x1, x2 = (np.moveaxis(x, k, tuple(range(-len(k), 0))) for x, k in zip((x1, x2), places, strict=False))
+
+    def place(y: Any) -> Any:
+        y = np.expand_dims(y, -1) if keepdims else y
+        k = places[2] if len(places) > 2 else ()
+        return np.moveaxis(y, tuple(range(-len(k), 0)), k) if k else y
+
+    return x1, x2, place
 
 
 def _rows(xp: Any, x: Any) -> Any:
@@ -83,7 +114,8 @@ _matmul = _bilinear("matmul", _matmul_left, _matmul_right)
 @implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
     """Matrix product; vectors count as a row on the left and a column on the right."""
-    return _matmul(*_operands("matmul", options, dtype, x1, x2))
+    x1, x2, place = _core_axes("matmul", options, *_operands("matmul", options, dtype, x1, x2))
+    return place(_matmul(x1, x2))
 
 
 # ---- products over chosen axes: the transpose is the product of the cotangent and the other operand
@@ -232,13 +264,9 @@ def _declare_vector_products() -> None:
 
 
 def _vector_product(name: str, primitive: Primitive) -> Callable[..., Any]:
-    def ours(x1: Any, x2: Any, /, *, dtype: Any = None, axis: int = -1, **options: Any) -> Any:
-        x1, x2 = _operands(name, options, dtype, x1, x2)
-        if axis != -1 and name == "vecdot":
-            x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
-        elif axis != -1:
-            raise TypeError(f"np.{name}: 'axis' is not supported for traced values")
-        return primitive(x1, x2)
+    def ours(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
+        x1, x2, place = _core_axes(name, options, *_operands(name, options, dtype, x1, x2))
+        return place(primitive(x1, x2))
 
     return ours
 
@@ -261,17 +289,36 @@ def kron(a: Any, b: Any) -> Any:
 
 @implements(np.cross)
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """Cross product of vectors of three components."""
+    """Cross product; a vector of two components has none along the third axis, which NumPy deprecates."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(_array(a), axisa, -1), np.moveaxis(_array(b), axisb, -1)
-    if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError("np.cross: traced vectors must have three components; for two write a0 * b1 - a1 * b0")
-    (a0, a1, a2), (b0, b1, b2) = ([x[..., k] for k in range(3)] for x in (a, b))
-    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)
+    a, b = (np.moveaxis(x, k, -1) for x, k in ((_array(a), axisa), (_array(b), axisb)))
+    counts = {a.shape[-1], b.shape[-1]}
+    if not counts <= {2, 3}:
+        raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+    if 2 in counts:
+        text = "Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors instead."
+        warnings.warn(text + " (deprecated in NumPy 2.0)", DeprecationWarning, stacklevel=3)
+    x, y = ([v[..., k] for k in range(v.shape[-1])] for v in (a, b))
+    last = x[0] * y[1] - x[1] * y[0]
+    if counts == {2}:
+        return last
+    first = x[1] * y[2] if len(x) == 2 else -(x[2] * y[1]) if len(y) == 2 else x[1] * y[2] - x[2] * y[1]
+    second = -(x[0] * y[2]) if len(x) == 2 else x[2] * y[0] if len(y) == 2 else x[2] * y[0] - x[0] * y[2]
+    return np.stack([first, second, last], axisc)
 
 
-implements(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis))
+@implements(np.linalg.cross)
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Cross product of vectors of three components."""
+    x1, x2 = _array(x1), _array(x2)
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
+            f"{x1.shape[axis]} and {x2.shape[axis]} dimensional instead."
+        )
+    return cross(x1, x2, axis=axis)
+
 
 # ---- diagonals of the last two axes, and their transpose
 
@@ -456,3 +503,6 @@ def _explicit(subscripts: str, arrays: Sequence[Any]) -> Spec:
         return inputs, right.replace("...", dots)
     letters = "".join(inputs)
     return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+
+
+nondifferentiable(np.einsum_path, "a plan")

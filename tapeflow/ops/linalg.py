@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from operator import index
+from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -23,7 +24,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
-from tapeflow.errors import RuleError
+from tapeflow.ops._spectral import matrices, mirrored
 
 __all__ = [
     "matrix_norm",
@@ -142,9 +143,13 @@ _pinv = general("pinv", lambda x, **options: np.linalg.pinv(x, **options), _pinv
 
 @implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _NOTHING) -> Any:
-    """Pseudo-inverse; its derivative exists where the rank does not change nearby."""
-    tolerance = {} if rtol is _NOTHING else {"rtol": rtol}
-    return _pinv(a, rcond=rcond, hermitian=hermitian, **tolerance)
+    """Pseudo-inverse; its derivative exists where the rank does not change nearby.
+
+    The tolerances only decide the rank, which is an integer, so no derivative passes through them.
+    """
+    tolerance = {} if rtol is _NOTHING else {"rtol": plain(rtol)}
+    a = mirrored(a, lower=True) if hermitian else a
+    return _pinv(a, rcond=plain(rcond), hermitian=hermitian, **tolerance)
 
 
 # ---- determinants [G, 2.2.4]: the derivative of the determinant is the matrix of cofactors, for any rank
@@ -195,16 +200,29 @@ def _cofactor_change_evaluate(x: Any, t: Any) -> Any:
     return (u @ (one * on_diagonal[..., None, :] - pairs * _mT(np, t)) @ vh).astype(x.dtype)
 
 
-def _no_third(xp: Any, g: Any) -> NoReturn:
-    raise RuleError("det: there is no rule for the third derivative at a singular matrix")
+def _circle(x: Any, t: Any) -> list[Any]:
+    """As many numbers as rows, on a circle in the complex plane on which x and their multiples of t are of one size."""
+    n = max(x.shape[-1], 1)
+    radius = float(np.max(np.abs(x), initial=0)) / (float(np.max(np.abs(t), initial=0)) or 1.0) or 1.0
+    return list((radius * np.exp(2j * np.pi * np.arange(n) / n)).astype(np.result_type(x.dtype, np.complex64)))
+
+
+def _cofactor_curvature(xp: Any, s: Any, x0: Any, x1: Any) -> Any:
+    """Derivative of that change, again in a direction.
+
+    It is the coefficient of r in a polynomial in r of degree less than n, the change at x0 + r * x1, and so a Fourier
+    coefficient of its values on a circle. Like all derivatives of the determinant it is symmetric.
+    """
+    circle = _circle(plain(x0), plain(x1))
+    total = sum(_cofactor_change(x0 + r * x1, s + 0 * r) / (len(circle) * r) for r in circle)
+    return total if x0.dtype.kind == "c" else xp.real(total)
 
 
 _cofactor_change: Primitive = general(
     "cofactor_change",
     _cofactor_change_evaluate,
-    (_no_third, lambda xp, t, x0: _cofactor_change(x0, t)),
-    (_no_third, lambda xp, g, x0: _cofactor_change(x0, g)),
-    refuses=True,
+    (_cofactor_curvature, lambda xp, t, x0: _cofactor_change(x0, t)),
+    (_cofactor_curvature, lambda xp, g, x0: _cofactor_change(x0, g)),
 )
 
 
@@ -304,6 +322,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return np.expand_dims(y, tuple(sorted(axes))) if keepdims else y
 
 
+def _extreme(x: Any, ord: Any) -> Any:
+    """The largest, 0 if there is none, or the least."""
+    if ord < 0:
+        return np.min(x, axis=-1)
+    return np.max(x, axis=-1) if x.shape[-1] else np.sum(x, axis=-1)
+
+
 def _matrix_norm(x: Any, ord: Any, axes: Any) -> Any:
     if ord in (None, "fro", "f"):
         return _norm(x, ord=ord, axis=axes)
@@ -311,10 +336,10 @@ def _matrix_norm(x: Any, ord: Any, axes: Any) -> Any:
     if ord == "nuc":
         return np.sum(np.linalg.svd(x, compute_uv=False), axis=-1)
     if ord in (2, -2):
-        return (np.max if ord > 0 else np.min)(np.linalg.svd(x, compute_uv=False), axis=-1)
+        return _extreme(np.linalg.svd(x, compute_uv=False), ord)
     if ord in (1, -1, math.inf, -math.inf):
         lines = np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1)
-        return (np.max if ord > 0 else np.min)(lines, axis=-1)
+        return _extreme(lines, ord)
     raise ValueError("Invalid norm order for matrices.")
 
 
@@ -343,6 +368,12 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
     """Power of square matrices, by squaring."""
+    try:
+        n = index(n)
+    except TypeError as error:
+        raise TypeError("exponent must be an integer") from error
+    if matrices(a).shape[-2] != a.shape[-1]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n < 0:
         return matrix_power(np.linalg.inv(a), -n)
     if n == 0:
@@ -370,6 +401,9 @@ def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Any:
     if len(chain) > 2:
         chain[0] = np.reshape(chain[0], (1, -1)) if rows else chain[0]
         chain[-1] = np.reshape(chain[-1], (-1, 1)) if columns else chain[-1]
+    for a in chain:
+        if a.ndim != 2 and len(chain) > 2:
+            raise np.linalg.LinAlgError(f"{a.ndim}-dimensional array given. Array must be two-dimensional")
     y = _product(chain, _splits([a.shape[0] for a in chain] + [chain[-1].shape[-1]]), 0, len(chain) - 1)
     if len(chain) == 2 or not (rows or columns):
         return y
