@@ -136,7 +136,13 @@ def markdown() -> Iterator[str]:
     yield from ("", "## Without a derivative", "", "These give plain values for traced arguments.", "")
     yield from ("| why | functions |", "| --- | --- |")
     yield from (f"| {why} | {code(names)} |" for why, names in plain_functions().items())
-    yield from ("", "## Constructors", "", f"These make arrays that depend on no traced value: {code(CONSTRUCTORS)}.")
+    with_rows = {n for r in rows for n in r.names}
+    yield from (
+        "",
+        "## Constructors",
+        "",
+        f"These make arrays that depend on no traced value: {code(CONSTRUCTORS - with_rows)}.",
+    )
 
 
 def code(names: Any) -> str:

@@ -37,8 +37,8 @@ __all__ = [
 NAMESPACES = ("numpy", "numpy.linalg", "numpy.fft")
 NEWEST = (2, 4)  # the NumPy for which the lists are complete; older ones lack some of the names
 
-# Arrays made of shapes, numbers, files or plain objects. One whose values may be traced (`full_like`, `linspace`) is
-# differentiable and not listed.
+# Arrays made of shapes, numbers, files or plain objects. Some are registered, and have rows, where they take an array for
+# its shape or traced numbers; they are made of other functions and have no primitive.
 CONSTRUCTORS = frozenset(
     """
     arange array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix bartlett blackman bmat
@@ -47,14 +47,14 @@ CONSTRUCTORS = frozenset(
     tril_indices triu_indices zeros zeros_like fft.fftfreq fft.rfftfreq
     """.split()
 )
-# Types, shapes, storage, calendars, formats and settings.
+# Types, shapes, storage, calendars, formats, files and settings.
 NOT_ABOUT_ARRAYS = frozenset(
     """
     base_repr binary_repr broadcast_shapes busday_count busday_offset datetime_as_string datetime_data
     format_float_positional format_float_scientific frompyfunc get_include get_printoptions getbufsize geterr
-    geterrcall info is_busday isdtype isfortran isnat isscalar issubdtype iterable mintypecode nested_iters
-    printoptions promote_types require set_printoptions setbufsize seterr seterrcall show_config show_runtime test
-    typename fft.test linalg.test
+    geterrcall info is_busday isdtype isfortran isscalar issubdtype iterable mintypecode nested_iters printoptions
+    promote_types save savetxt savez savez_compressed set_printoptions setbufsize seterr seterrcall show_config
+    show_runtime test typename fft.test linalg.test
     """.split()
 )
 # Names that some NumPy since 2.0 has had and a newer one has lost or is about to: they warn, and call their successor.
@@ -133,10 +133,11 @@ def classes(name: str, function: Any) -> list[str]:
     ]
     if plain_reason(function) is not None:
         return [*found, "non-differentiable"]
-    # A constructor is registered too where it takes traced arguments for their shape, or has a row where it takes values.
-    if function in FUNCTIONS and (not found or has_row(function)):
-        return [*found, "differentiable" if primitives(function) else "composite"]
-    return found
+    if function not in FUNCTIONS:
+        return found
+    if primitives(function):
+        return [*found, "differentiable"]
+    return found if found == ["constructor"] or (found and not has_row(function)) else [*found, "composite"]
 
 
 def has_row(function: Any) -> bool:
