@@ -33,7 +33,7 @@ class Row:
     namespace: str
     names: tuple[str, ...]  # the function's, then its aliases'
     kind: str
-    modes: tuple[bool, bool, bool]  # JVP, VJP, second order
+    modes: tuple[bool, bool, bool]  # whether some case checks JVP, VJP, second order
     complex: bool
     batching: str
     note: str
@@ -41,8 +41,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """What the columns of `HEADER` show."""
         names = ", ".join(f"`{n}`" for n in self.names)
-        flags = ["yes" if m else "no" for m in (*self.modes, self.complex)]
-        return (names, self.kind, *flags, self.batching, self.note)
+        modes = ("yes" if checked else "unchecked" for checked in self.modes)
+        return (names, self.kind, *modes, "yes" if self.complex else "no", self.batching, self.note)
 
 
 def named() -> dict[int, tuple[str, list[str]]]:
