@@ -84,7 +84,7 @@ def test_its_value_is_what_it_was_without_a_tape(name: str, loss: str, point: An
     x = np.asarray(point, float)
     with ForwardAccumulator(x, np.ones_like(x)) as acc:
         value = f(acc.primals, *data).numpy()
-    assert value == f(x, *data)
+    np.testing.assert_allclose(value, f(x, *data), rtol=1e-12)  # layouts differ, and with them the order of sums
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)

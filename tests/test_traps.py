@@ -439,6 +439,19 @@ def test_16_gradient_of_a_complex_argument() -> None:
         assert tangent == pytest.approx(np.real(np.conj(2 - 4j) * direction))
 
 
+@CORE
+def test_16_sign_of_complex_numbers() -> None:
+    """sign(z) is z / abs(z) since NumPy 2: no step function, and not holomorphic."""
+    z = np.array([1 + 2j, -0.5 + 0.3j])
+    y, r = z / abs(z), abs(z)
+    for weight in (1.0, 2 - 1j):
+        found = reverse(lambda v, w=weight: np.real(np.conj(w) * np.sign(v)), z)
+        np.testing.assert_allclose(found, (weight - y * np.real(np.conj(y) * weight)) / r, rtol=1e-12)
+        with ForwardAccumulator(z, np.full(2, weight)) as acc:
+            tangent = acc.jvp(np.sign(acc.primals))
+        np.testing.assert_allclose(tangent, (weight - y * np.real(np.conj(y) * weight)) / r, rtol=1e-12)
+
+
 def test_17_matrix_exponential_by_eigh_at_the_identity() -> None:
     """Matrix exponential by eigh at the identity: refused, never a wrong number.
 
