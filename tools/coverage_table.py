@@ -48,14 +48,14 @@ class Row:
 def named() -> dict[int, tuple[str, list[str]]]:
     """Namespace and public names of every registered function, by its id; its own name first."""
     found: dict[int, tuple[str, list[str]]] = {}
-    registered = {id(f) for f in FUNCTIONS}
+    registered = {id(f) for f in FUNCTIONS if callable(f)}
     for namespace in NAMESPACES:
         for name, function in members(importlib.import_module(namespace)):
             if id(function) in registered:
                 home, names = found.setdefault(id(function), (namespace, []))
                 if home == namespace:
                     names.insert(0 if name == function.__name__ else len(names), name)
-    for function in FUNCTIONS:
+    for function in filter(callable, FUNCTIONS):
         name = getattr(function, "__qualname__", repr(function))
         home = "methods" if name.startswith("ndarray.") else getattr(function, "__module__", None) or "numpy"
         found.setdefault(id(function), (home, [name]))

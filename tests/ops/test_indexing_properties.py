@@ -106,7 +106,7 @@ def check(f: Callable[..., Any], *shapes: Shape) -> None:
         x = tape.watch(tuple(args))
         y = f(*x)
     got = y.numpy() if hasattr(y, "numpy") else np.asarray(y)
-    np.testing.assert_array_equal(got, want)
+    np.testing.assert_allclose(got, want, rtol=1e-13)  # sums over repeated indices come in another order
     assert got.shape == want.shape
     expected = differences(f, args, weights)
     gradients = tape.gradient(y, x, weights, "zero") if hasattr(y, "numpy") else tuple(map(np.zeros_like, args))
@@ -245,7 +245,7 @@ def test_assigning_from_the_array_itself(data: st.DataObject) -> None:
 VIEWS: dict[str, Callable[[Any], Any]] = {
     "rest": lambda y: y[1:],
     "reversed": lambda y: y[::-1],
-    "row": lambda y: y[0] if y.ndim > 1 else y[:1],
+    "row": lambda y: y[0] if y.ndim > 1 and len(y) else y[:1],
     "new axis": lambda y: y[None],
     "ellipsis": lambda y: y[...],
     "transposed": lambda y: y.T,
