@@ -48,16 +48,18 @@ class Row:
 def named() -> dict[int, tuple[str, list[str]]]:
     """Namespace and public names of every registered function, by its id; its own name first."""
     found: dict[int, tuple[str, list[str]]] = {}
-    registered = {id(f) for f in FUNCTIONS if callable(f)}
+    registered = {id(f) for f in FUNCTIONS}
     for namespace in NAMESPACES:
         for name, function in members(importlib.import_module(namespace)):
             if id(function) in registered:
                 home, names = found.setdefault(id(function), (namespace, []))
                 if home == namespace:
                     names.insert(0 if name == function.__name__ else len(names), name)
-    for function in filter(callable, FUNCTIONS):
-        name = getattr(function, "__qualname__", repr(function))
-        home = "methods" if name.startswith("ndarray.") else getattr(function, "__module__", None) or "numpy"
+    for function in FUNCTIONS:
+        name = getattr(function, "__qualname__", f"{function}=")  # a name where it stands for a keyword
+        home = getattr(function, "__module__", None) or "numpy"
+        if isinstance(function, str) or name.startswith("ndarray."):
+            home = "methods and keywords"
         found.setdefault(id(function), (home, [name]))
     return found
 
@@ -97,7 +99,8 @@ def kind_of(primitive: Primitive) -> str:
     """Kind of one primitive."""
     if primitive.linear:
         return "linear"
-    return "elementwise" if primitive.jvps is primitive.vjps else "general"
+    elementwise = getattr(primitive, "elementwise", primitive.jvps is primitive.vjps)
+    return "elementwise" if elementwise else "general"
 
 
 def batching(used: list[Primitive]) -> str:
