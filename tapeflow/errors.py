@@ -96,8 +96,8 @@ def uncopied(what: str, shape: tuple[int, ...]) -> TracedConversionError:
 def batched_value(what: str, shape: tuple[int, ...]) -> TracedConversionError:
     """A value of a batch was about to become a plain one."""
     return TracedConversionError(
-        f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one plain "
-        "value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None)"
+        f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one "
+        "plain value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None)"
     )
 
 

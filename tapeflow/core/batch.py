@@ -25,7 +25,7 @@ from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
 from tapeflow.errors import BatchLoopWarning, batched_truth, batched_value
 
-__all__ = ["Batch", "Batched", "aligned", "each", "leading", "leading_ones", "loop", "shifted", "stacked"]
+__all__ = ["Batch", "Batched", "aligned", "batched", "each", "leading", "leading_ones", "loop", "shifted", "stacked"]
 
 
 class Batch:
@@ -139,7 +139,7 @@ class Batched(Tracer):
     def _write(self, steps: tuple[Step, ...], index: Any, value: Any) -> None:
         mine = isinstance(value, Batched) and value._batch is self._batch
         parts = index if isinstance(index, tuple) else (index,)
-        if mine and any(isinstance(p, np.ndarray | Batched) for p in parts) or len(steps) > 0:
+        if (mine and any(isinstance(p, np.ndarray | Batched) for p in parts)) or len(steps) > 0:
             self._write_each(steps, parts, value, mine)
             return
         if mine:
@@ -201,7 +201,7 @@ def aligned(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool]
 
 
 def stacked(*core: int) -> Callable[..., Any]:
-    """The rule of primitives that take stacks: `core` gives for each operand how many axes at the end are not the stack's."""
+    """The rule of primitives of stacks; `core` says how many axes of each operand, at the end, are not the stack's."""
 
     def rule(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
         return _stacked(primitive, values, batched, params, core)

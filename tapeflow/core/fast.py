@@ -76,7 +76,10 @@ def _either(cls: type, primitive: Primitive, left: Any, right: Any) -> Callable[
             return right(b, a)
         return _slow(primitive, a, b)
 
-    return call
+    def slow(a: Any, b: Any) -> Any:
+        return _slow(primitive, a, b)
+
+    return slow if primitive.selects and cls is Recorded else call  # `record` notes that there was a selection
 
 
 def _slow(primitive: Primitive, *args: Any) -> Any:

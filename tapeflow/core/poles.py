@@ -5,7 +5,8 @@ a test of every product would cost more than the product. The processor makes th
 floating-point error. So a sweep runs with those errors caught in a `Trap`, and only an edge that has sprung it is looked
 at again.
 
-- A cotangent of exactly zero stays zero, whatever the slope.
+- A cotangent of exactly zero stays zero, whatever the slope. (A slope that is nan springs no trap. Where something was
+  selected, so that there can be such cotangents, the results of a sweep are looked at, and it is repeated warily.)
 - A slope of exactly zero stays zero, whatever the cotangent: ``np.sqrt(x * x)`` has the subgradient 0 at 0. That is a
   choice, so it is reported as NumPy reports an invalid value: ``np.errstate(invalid="raise")`` makes it an error.
 """
@@ -18,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import Tracer, anywhere
 from tapeflow.errors import SingularPointWarning
 
-__all__ = ["Trap", "at_pole"]
+__all__ = ["Trap", "at_pole", "has_nan"]
 
 
 class Trap(list[str]):
@@ -60,9 +61,9 @@ def at_pole(xp: Any, g: Any, function: Callable[..., Any], residuals: tuple[Any,
         flat = (slope == 0) & xp.isinf(g)
     trap.clear()
     with trap.as_user():
-        if not _any(unreached | flat):
+        if not anywhere(unreached | flat):
             return function(xp, g, *residuals)
-        if _any(flat):
+        if anywhere(flat):
             trap.report(
                 "an infinite derivative met a factor of zero, as in np.sqrt(x * x) at 0; the product was taken as 0, a "
                 "subgradient. np.errstate(invalid='raise') makes this an error"
@@ -72,10 +73,14 @@ def at_pole(xp: Any, g: Any, function: Callable[..., Any], residuals: tuple[Any,
         return xp.where(unreached | flat, 0, function(xp, xp.where(flat, 0, g), *moved))
 
 
-def _any(mask: Any) -> bool:
-    while isinstance(mask, Traced):
-        mask = mask._value  # type: ignore[attr-defined]
-    return bool(mask.any())
+def has_nan(g: Any) -> bool:
+    """Whether a cotangent, or a tangent of it, is not a number anywhere."""
+    while isinstance(g, Tracer):
+        tangent = getattr(g, "_tangent", None)
+        if tangent is not None and has_nan(tangent):
+            return True
+        g = g._value
+    return g is not None and bool(np.isnan(g).any())
 
 
 def _is_zero(g: Any) -> Any:

@@ -13,14 +13,15 @@ import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["FUNCTIONS", "Primitive", "Rule", "Traced", "bind", "implements", "next_level"]
+__all__ = ["CREATORS", "FUNCTIONS", "Primitive", "Rule", "Traced", "bind", "implements", "next_level"]
 
 next_level = itertools.count(1).__next__
 
 # What `__array_function__` and `__array_ufunc__` look up: NumPy's function -> ours, with NumPy's signature.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
-RESERVED = ("xp", "g", "t")
+# Those of them that make arrays and are called with ``like=``, which NumPy takes away before it calls us.
+CREATORS: set[Callable[..., Any]] = set()
 
 
 class Traced:
@@ -91,6 +92,8 @@ class Primitive:
         not released during its sweep, so that a question that was refused leaves a tape that can be asked another.
     reason : str, optional
         Why the derivative is zero or missing, for primitives that have none.
+    selects : bool
+        Whether it passes on only a part of what it is given, so that parts of cotangents are exactly zero.
     view : callable, optional
         ``view(params)``: for a primitive whose output may share its operand's memory, the step (see
         :mod:`tapeflow.core.writes`) by which the view is taken.
@@ -106,6 +109,7 @@ class Primitive:
         "name",
         "reason",
         "refuses",
+        "selects",
         "variadic",
         "view",
         "vjps",
@@ -124,6 +128,7 @@ class Primitive:
         elementwise: bool = False,
         linear: bool = False,
         refuses: bool = False,
+        selects: bool = False,
         reason: str | None = None,
         view: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
@@ -138,6 +143,7 @@ class Primitive:
         self.linear = linear
         self.reason = reason
         self.refuses = refuses
+        self.selects = selects or deposit is not None
         self.view = view
 
     def __call__(self, *args: Any, **params: Any) -> Any:

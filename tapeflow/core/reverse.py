@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapeflow.backends import backend_for
-from tapeflow.core.poles import Trap, at_pole
+from tapeflow.core.poles import Trap, at_pole, has_nan
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.core.writes import put, take
@@ -305,9 +305,12 @@ def sweep_all(wengert: WengertList, adjoints: Adjoints, xp: Any, *, release: boo
     adjoints.update(found)
 
 
-def sweep(wengert: WengertList, adjoints: Adjoints, sources: set[int], token: int, xp: Any) -> None:
+def sweep(
+    wengert: WengertList, adjoints: Adjoints, sources: set[int], token: int, xp: Any, *, wary: bool = False
+) -> None:
     """Sweep only what leads from sources of one tape to the targets, recording on the other tapes of the list.
 
+    A `wary` sweep looks for nan after each edge, which the trap does not catch where the residual was one.
     `adjoints` maps numbers of target entries to seeds, and afterwards numbers of sources to their adjoints.
     """
     window = _window(wengert.entries, sources)
@@ -328,7 +331,7 @@ def sweep(wengert: WengertList, adjoints: Adjoints, sources: set[int], token: in
                         adjoints[number] = g
                 if number in sources:
                     owned.discard(number)  # a result, which `hand_over` must not pass on
-                _pass_on(wengert, entry, g, adjoints, active, owned, xp, trap)
+                _pass_on(wengert, entry, g, adjoints, active, owned, xp, trap, wary)
     except BaseException as error:
         _explain(error, entry)
         raise
@@ -368,6 +371,7 @@ def _pass_on(
     owned: set[int],
     xp: Any,
     trap: Trap,
+    wary: bool,
 ) -> None:
     """Distribute the adjoint of one entry over the operands that lead to a source."""
     retrack = wengert.live is not None
@@ -381,7 +385,7 @@ def _pass_on(
             continue
         residual = _retracked(wengert, entry, edge, residual) if retrack else residual
         c = edge(xp, g, residual)
-        if trap:
+        if trap or (wary and has_nan(c)):
             c = again(xp, g, edge, residual, trap)
         if k in adjoints:
             _accumulate(xp, adjoints, owned, k, c)

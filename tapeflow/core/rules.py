@@ -24,7 +24,7 @@ from tapeflow import pytree
 from tapeflow.core.batch import Batched, loop
 from tapeflow.core.fast import install_binary, install_unary
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, bind, make_rule
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.errors import undefined_elements
 
 __all__ = ["Partial", "binary", "elementwise", "general", "linear", "nondifferentiable", "share", "unary"]
@@ -54,25 +54,39 @@ def unary(ufunc: Any, partial: Partial, *, pole: bool = False, reason: str | Non
 
 
 def binary(
-    ufunc: Any, partial0: Partial, partial1: Partial, *, pole: bool = False, reason: str | None = None
+    ufunc: Any,
+    partial0: Partial,
+    partial1: Partial,
+    *,
+    pole: bool = False,
+    selects: bool = False,
+    reason: str | None = None,
 ) -> Primitive:
     """Declare an elementwise function of two operands by its two partial derivatives.
 
     The partials see the operands as ``x0``, ``x1`` and the output as ``y``.
     """
-    primitive = elementwise(ufunc.__name__, ufunc, partial0, partial1, pole=pole, reason=reason)
+    primitive = elementwise(ufunc.__name__, ufunc, partial0, partial1, pole=pole, selects=selects, reason=reason)
     install_binary(ufunc, primitive)
     FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
     return primitive
 
 
 def elementwise(
-    name: str, evaluate: Callable[..., Any], *partials: Partial | None, pole: bool = False, reason: str | None = None
+    name: str,
+    evaluate: Callable[..., Any],
+    *partials: Partial | None,
+    pole: bool = False,
+    selects: bool = False,
+    reason: str | None = None,
 ) -> Primitive:
-    """Declare an elementwise function of any number of operands; ``None`` for one without a derivative."""
+    """Declare an elementwise function of any number of operands; ``None`` for one without a derivative.
+
+    `selects` says that the function chooses between its operands (see `Primitive`).
+    """
     vjps = tuple(None if p is None else _product_rule(p) for p in partials)
     jvps = tuple(None if p is None else _product_rule(p, pole) for p in partials)
-    return Primitive(name, evaluate, jvps, vjps, elementwise=True, reason=reason)
+    return Primitive(name, evaluate, jvps, vjps, elementwise=True, selects=selects, reason=reason)
 
 
 def share(function: Callable[..., Any]) -> Rule:
@@ -107,7 +121,7 @@ def _number_rule(partial: float) -> Callable[..., Any]:
 
 def _product_at_poles(xp: Any, g: Any, partial: Callable[..., Any], residuals: Any) -> Any:
     slope = partial(xp, *residuals)
-    if not xp.all(xp.isfinite(slope)):
+    if anywhere(~xp.isfinite(slope)):
         # Evaluated elsewhere, not only replaced: the slope's own derivative must not meet the pole either.
         slope = partial(xp, *(xp.where((g == 0) & ~xp.isfinite(slope), 1, r) for r in residuals))
     return g * slope
@@ -154,6 +168,7 @@ def general(
     *,
     variadic: bool = False,
     refuses: bool = False,
+    selects: bool = False,
     view: Callable[[dict[str, Any]], Any] | None = None,
     batch: Callable[..., Any] | None = None,
 ) -> Primitive:
@@ -161,6 +176,7 @@ def general(
 
     A rule for one operand gives that operand's share; the engine adds the shares up. With several outputs a JVP returns
     a tuple, and the VJP's ``g`` is one. `refuses` says that a VJP may raise where there is no derivative.
+    For `selects`, `view` and `batch` see `Primitive`.
     """
     jvps = jvp if isinstance(jvp, tuple) else (jvp,)
     vjps = vjp if isinstance(vjp, tuple) else (vjp,)
@@ -171,14 +187,20 @@ def general(
         tuple(f and make_rule(f, skip=2) for f in vjps),
         variadic=variadic,
         refuses=refuses,
+        selects=selects,
         view=view,
         batch=batch,
     )
 
 
-def nondifferentiable(function: Any, reason: str) -> Primitive:
-    """Declare a function whose results carry no derivative (comparisons, indices), and say why."""
-    primitive = Primitive(function.__name__, function, elementwise=isinstance(function, np.ufunc), reason=reason)
+def nondifferentiable(function: Any, reason: str, *, batch: Callable[..., Any] | None = None) -> Primitive:
+    """Declare a function whose results carry no derivative (comparisons, indices), and say why.
+
+    Inside a batch it is called once for each element, unless it is a ufunc, or `batch` is called in its place.
+    """
+    primitive = Primitive(
+        function.__name__, function, elementwise=isinstance(function, np.ufunc), reason=reason, batch=batch
+    )
     FUNCTIONS[function] = bind_first(call_plainly, primitive)
     return primitive
 
@@ -197,6 +219,8 @@ def call_plainly(primitive: Primitive, *args: Any, **kwargs: Any) -> Any:
     args, kwargs = pytree.map_leaves(unwrap, (args, kwargs))
     if batch is None:
         return primitive.evaluate(*args, **kwargs)
+    if primitive.batch is not None:
+        return primitive.batch(*args, **kwargs)
     if primitive.elementwise and not kwargs:
         return bind(primitive, args, {})
     return loop(batch._batch, FUNCTIONS[primitive.evaluate], args, kwargs)

@@ -16,13 +16,14 @@ import numpy as np
 
 from tapeflow import errors, pytree
 from tapeflow.backends import backend_for
-from tapeflow.core.primitive import FUNCTIONS, Traced
+from tapeflow.core.primitive import CREATORS, FUNCTIONS, Traced
 
 __all__ = [
     "BINARY_OPERATORS",
     "UFUNC_METHODS",
     "UNARY_OPERATORS",
     "Tracer",
+    "anywhere",
     "call_unwrapped",
     "is_operand",
     "plain",
@@ -73,6 +74,13 @@ COPYING = {
 def plain(value: Any) -> Any:
     """The value without its derivatives: a plain array, or inside a batch a batch of them."""
     return value._untracked() if isinstance(value, Tracer) else value
+
+
+def anywhere(mask: Any) -> bool:
+    """Whether any element of a mask is true, of any element of a batch: for decisions that are safe for all."""
+    while isinstance(mask, Tracer):
+        mask = mask._value
+    return bool(np.any(mask))
 
 
 class Tracer(Traced):
@@ -144,9 +152,11 @@ class Tracer(Traced):
             if out is not None:
                 return FUNCTIONS["out"](out, function, args, kwargs)
         ours = FUNCTIONS.get(function)
-        if ours is not None:
-            return ours(*args, **kwargs)
-        return self._unknown(function, args, kwargs)
+        if ours is None:
+            return self._unknown(function, args, kwargs)
+        if function in CREATORS:
+            return ours(*args, like=self, **kwargs)
+        return ours(*args, **kwargs)
 
     # No __array__ while a value is live would be wanted; Python has no such thing, so it raises.
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -71,13 +71,17 @@ class WengertList:
         Whether a tape of this list is inside its block, recording or paused.
     members : dict of int to int
         Tokens of the tapes that may still ask something, and what each is doing.
+    selective : bool
+        Whether a part of something was selected, so that some cotangents may be exactly zero in places.
     torn : bool
         Whether a sweep that released entries was interrupted, so that no other question can be answered.
     special : bool
         Whether the tight sweep does not apply: some value is itself traced, or some rule may raise.
     """
 
-    __slots__ = tuple("append entered entries leaves level limit live lock members sets special tick torn".split())
+    __slots__ = tuple(
+        "append entered entries leaves level limit live lock members selective sets special tick torn".split()
+    )
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -88,7 +92,7 @@ class WengertList:
         self.live: frozenset[int] | None = None
         self.entered = False
         self.special = False
-        self.torn = False
+        self.selective = self.torn = False
         self.leaves = 0
         self.lock = threading.RLock()
         self.members: dict[int, int] = {}
@@ -253,6 +257,7 @@ class Recorded(Tracer):
         if tokens:
             entry[1] = wengert.intern(tokens)
             wengert.special = wengert.special or isinstance(self._value, Tracer)
+            wengert.selective = True
             self._entry = wengert.push(entry)
 
 
@@ -295,6 +300,7 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
         return constants(wengert, out)
     trackers = wengert.intern(tokens)
     wengert.special = wengert.special or primitive.refuses or any(isinstance(v, Tracer) for v in values)
+    wengert.selective = wengert.selective or primitive.selects
     fields: list[Any] = [wengert.tick(), trackers]
     for i, parent in enumerate(parents):
         if parent is not None:
@@ -306,6 +312,7 @@ def _view(wengert: WengertList, primitive: Primitive, x: Any, out: Any, params: 
     """Enter a view: as any output, and as one of the family."""
     if tokens:
         wengert.special = wengert.special or isinstance(out, Tracer)
+        wengert.selective = wengert.selective or primitive.selects
         values, parents = [x._value], [x._entry]
         fields = [wengert.tick(), wengert.intern(tokens), *_edge(primitive, 0, values, parents, out, params)]
         new: Any = wengert.enter(out, fields)
@@ -388,6 +395,12 @@ def is_inexact(value: Any) -> bool:
     return dtype is not None and dtype.kind in "fc"
 
 
+def can_be_followed(out: Any) -> bool:
+    """Whether the results of a function without a rule can say so when their derivative is asked for."""
+    parts = out if isinstance(out, tuple) else (out,)
+    return all(getattr(part, "dtype", None) is not None and part.dtype != object for part in parts)
+
+
 def record_unknown(wengert: WengertList, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Call a function without a rule; a derivative through it is an error when it is asked for, not before."""
     found: list[Recorded] = []
@@ -403,6 +416,8 @@ def record_unknown(wengert: WengertList, function: Callable[..., Any], args: Any
         raise missing_rule(function)
 
     out = call_unwrapped(function, args, kwargs, unwrap)
+    if wengert.entered and not can_be_followed(out):
+        raise missing_rule(function)
     primitive = Primitive(function.__name__, lambda *xs: out, (), (Rule(raise_missing, ()),), variadic=True)
     return record(wengert, primitive, tuple(found), {})
 

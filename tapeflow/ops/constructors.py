@@ -1,7 +1,6 @@
 """Arrays made from numbers: grids, joined blocks, and what ``like=`` makes.
 
-``np.zeros(3, like=x)`` reaches the functions here without `x`, as NumPy takes ``like`` away. Called with ``like`` they
-return a constant of that value's level, without it a plain array.
+``np.zeros(3, like=x)`` gives a constant of the level of `x`, into which traced values can be written.
 """
 
 from __future__ import annotations
@@ -12,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.primitive import Traced, implements
+from tapeflow.core.primitive import CREATORS, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import Tracer, plain
+from tapeflow.core.tracer import plain
+from tapeflow.ops.shapes import constant_like
 
-__all__ = ["CREATORS", "array", "as_array", "block", "geomspace", "holds_traced", "linspace", "logspace", "meshgrid"]
-
-# The functions that take ``like``.
-CREATORS: set[Callable[..., Any]] = set()
+__all__ = ["array", "as_array", "block", "geomspace", "holds_traced", "linspace", "logspace", "meshgrid"]
 
 # ---- arrays of traced numbers
 
@@ -42,9 +39,7 @@ def holds_traced(x: Any) -> bool:
 
 def _lifted(x: Any, like: Any) -> Any:
     """The array as a constant of the level of `like`; integers stay plain, and so does what is like a variable."""
-    if isinstance(x, Traced) or not isinstance(like, Tracer) or x.dtype.kind not in "fc":
-        return x
-    return x if type(like)._lift is Tracer._lift else like._lift(x)
+    return x if isinstance(x, Traced) else constant_like(like, x)
 
 
 def _converted(x: Any, dtype: Any, copy: Any) -> Any:

@@ -145,6 +145,7 @@ for _ufunc, _rule in (
         _ufunc,
         share(lambda xp, g, x0, x1, rule=_rule: rule(xp, g, x0, x1)),
         share(lambda xp, g, x0, x1, rule=_rule: rule(xp, g, x1, x0)),
+        selects=True,
     )
 
 _where = elementwise(
@@ -153,6 +154,7 @@ _where = elementwise(
     None,
     share(lambda xp, g, x0: xp.where(x0, g, 0)),
     share(lambda xp, g, x0: xp.where(x0, 0, g)),
+    selects=True,
 )
 
 
@@ -175,6 +177,7 @@ _clip = elementwise(
     share(lambda xp, g, x0, x1, x2: xp.where((x0 >= x1) & (x0 <= x2), g, 0)),
     share(lambda xp, g, x0, x1, x2: xp.where((x0 < x1) & (x1 <= x2), g, 0)),
     share(lambda xp, g, x0, x1, x2: xp.where((x0 > x2) | (x1 > x2), g, 0)),
+    selects=True,
 )
 
 

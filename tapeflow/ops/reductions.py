@@ -331,8 +331,22 @@ def _extremum_vjp(xp: Any, g: Any, x: Any, y: Any, *, axes: Axes) -> Any:
     return xp.where(mask, _spread(xp, g / count, x.shape, axes), 0)
 
 
-_max = general("max", lambda x, *, axes: np.max(x, axis=axes), _extremum_jvp, _extremum_vjp, batch=shifted(axes="axes"))
-_min = general("min", lambda x, *, axes: np.min(x, axis=axes), _extremum_jvp, _extremum_vjp, batch=shifted(axes="axes"))
+_max = general(
+    "max",
+    lambda x, *, axes: np.max(x, axis=axes),
+    _extremum_jvp,
+    _extremum_vjp,
+    selects=True,
+    batch=shifted(axes="axes"),
+)
+_min = general(
+    "min",
+    lambda x, *, axes: np.min(x, axis=axes),
+    _extremum_jvp,
+    _extremum_vjp,
+    selects=True,
+    batch=shifted(axes="axes"),
+)
 
 
 def _extremum(
@@ -490,6 +504,9 @@ for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero
     nondifferentiable(_function, "integer valued")
 for _function in (np.all, np.any, np.isclose, np.allclose, np.array_equal):
     nondifferentiable(_function, "truth values")
-implements(np.shape)(lambda a: a.shape)
-implements(np.ndim)(lambda a: a.ndim)
-implements(np.size)(lambda a, axis=None: a.size if axis is None else np.size(np.broadcast_to(0, a.shape), axis))
+for _function in (np.shape, np.ndim, np.size):
+    nondifferentiable(
+        _function,
+        "shapes do not depend on values",
+        batch=lambda a, *axis, f=_function: f(np.broadcast_to(0, a.shape), *axis),
+    )

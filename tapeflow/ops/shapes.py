@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapeflow.core.batch import leading, leading_ones, shifted
+from tapeflow.core.batch import Batched, batched, leading, leading_ones, shifted
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import Tracer, plain
@@ -216,7 +216,11 @@ def astype(
     if dtype == x.dtype and not copy:
         return x
     if dtype.kind not in "fc":
-        return x._lift((x.read() if hasattr(x, "read") else x._value).astype(dtype))
+        value = plain(x)
+        if isinstance(value, Batched):
+            return batched(value._value.astype(dtype), value._batch)
+        value = value.astype(dtype)
+        return value if hasattr(x, "read") else x._lift(value)
     if x.dtype.kind == "c" and dtype.kind == "f":
         warnings.warn(
             "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=3

@@ -15,6 +15,7 @@ from tapeflow import pytree
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.forward import Dual, dual
+from tapeflow.core.poles import has_nan
 from tapeflow.core.primitive import Traced
 from tapeflow.core.reverse import identity_edge, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
@@ -489,13 +490,17 @@ class GradientTape:
         sources = {n[0]: n for n in nodes if n is not CONSTANT}
         if not adjoints or not sources:
             return [None] * len(nodes)
-        given = {id(g) for g in adjoints.values()}
+        seeds = dict(adjoints)
         with wengert.lock:
             if self._takes_all(wengert, sources):
-                sweep_all(wengert, adjoints, xp, release=release and _errors_are_quiet())
+                release = release and not wengert.selective and _errors_are_quiet()
+                sweep_all(wengert, adjoints, xp, release=release)
             else:
                 sweep(wengert, adjoints, set(sources), self.token, xp)
-        return _own([adjoints.get(n[0]) for n in nodes], given)
+            if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
+                adjoints = dict(seeds)
+                sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
+        return _own([adjoints.get(n[0]) for n in nodes], set(map(id, seeds.values())))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""

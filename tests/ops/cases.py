@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "PLAIN", "REFUSED", "Case", "case", "cplx", "fixed", "real", "spd"]
+__all__ = ["CASES", "REFUSED", "Case", "case", "cplx", "fixed", "real", "spd"]
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
@@ -38,16 +38,6 @@ class Case:
         rng = np.random.default_rng(zlib.crc32(self.label.encode()))
         return tuple(draw(rng) for draw in self.draws)
 
-
-# Functions that give plain values for traced arguments: there is nothing to differentiate.
-PLAIN = {
-    np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal, np.greater,
-    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
-    np.isfinite, np.isinf, np.isnan, np.signbit,
-    np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.searchsorted,
-    np.all, np.any, np.isclose, np.allclose, np.array_equal,
-    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like,
-}  # fmt: skip
 
 # Methods that are an error on traced values, which test_bad_input.py looks at.
 REFUSED = {np.ndarray.resize, np.ndarray.setflags, np.ndarray.setfield}

@@ -4,9 +4,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from cases import PLAIN, case, cplx, fixed, real, spd
+from cases import case, cplx, fixed, real, spd
 
-PLAIN.update({np.linalg.matrix_rank, np.einsum_path})
 DOUBLE = {"dtype": "a list is in double precision"}
 GRAMMIAN = {"dtype": "single precision loses the rank"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import PLAIN, case, cplx, fixed, real
+from cases import case, cplx, fixed, real
 
 # ---- polynomials of np.poly1d
 
@@ -108,7 +108,6 @@ for _f, _args in (
     (np.fromfunction, (lambda i: 2.0 * i, (3,))),
 ):  # fmt: skip
     case(_f, lambda x, f=_f, args=_args: f(*args, like=x) + x * x, real(3))
-PLAIN |= {np.empty, np.frombuffer, np.fromiter, np.fromfile, np.fromstring, np.loadtxt, np.genfromtxt}
 
 # ---- functions of parts
 
@@ -140,13 +139,3 @@ case(np.emath.power, None, real(2, low=0.5), real(2), note="positive")
 case(np.emath.power, None, fixed([-0.7, 1.2]), fixed([1.3, 0.4]), note="negative")
 case(np.emath.power, lambda x: np.emath.power(x, -2), fixed([-0.7, 1.2]), note="integer")
 case(np.emath.power, lambda x: np.emath.power([-2, 3], x), fixed([0.7, 1.2]), note="exponent")
-
-# ---- plain answers
-
-PLAIN |= {
-    np.iscomplex, np.isreal, np.isposinf, np.isneginf, np.isnat, np.array_equiv, np.iscomplexobj, np.isrealobj,
-    np.min_scalar_type, np.result_type, np.can_cast, np.common_type, np.shares_memory, np.may_share_memory,
-    np.array_repr, np.array_str, np.array2string, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
-    np.left_shift, np.right_shift, np.gcd, np.lcm, np.packbits, np.unpackbits, np.bitwise_count,
-    np.save, np.savez, np.savez_compressed, np.savetxt,
-}  # fmt: skip

@@ -6,21 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tapeflow import ForwardAccumulator, GradientTape
 
 Shape = tuple[int, ...]
-
-
-def under_way(test: Any) -> Any:
-    """Mark a test of writes, which fails for now; without shrinking, which would take most of its time."""
-    if hasattr(test, "hypothesis"):
-        test = settings(phases=[Phase.generate])(test)
-    return pytest.mark.xfail(strict=True, reason="in-place writes on traced values are under way")(test)
 
 
 shapes = hnp.array_shapes(max_dims=3, max_side=4)
@@ -150,7 +142,6 @@ def test_take(data: st.DataObject) -> None:
 # ---- writing
 
 
-@under_way
 @given(assignments())
 def test_assigning(case: tuple[Shape, Any, Shape]) -> None:
     shape, index, right = case
@@ -163,7 +154,6 @@ def test_assigning(case: tuple[Shape, Any, Shape]) -> None:
     check(f, shape, right)
 
 
-@under_way
 @given(assignments())
 def test_assigning_into_a_buffer(case: tuple[Shape, Any, Shape]) -> None:
     shape, index, right = case
@@ -176,7 +166,6 @@ def test_assigning_into_a_buffer(case: tuple[Shape, Any, Shape]) -> None:
     check(f, shape, right)
 
 
-@under_way
 @given(assignments())
 def test_assigning_constants(case: tuple[Shape, Any, Shape]) -> None:
     shape, index, right = case
@@ -189,7 +178,6 @@ def test_assigning_constants(case: tuple[Shape, Any, Shape]) -> None:
     check(f, shape)
 
 
-@under_way
 @given(assignments(), st.sampled_from(["+", "-", "*", "/", "**"]))
 def test_updating(case: tuple[Shape, Any, Shape], operator: str) -> None:
     shape, index, right = case
@@ -212,7 +200,6 @@ def test_updating(case: tuple[Shape, Any, Shape], operator: str) -> None:
     check(f, shape, right)
 
 
-@under_way
 @given(assignments())
 def test_accumulating(case: tuple[Shape, Any, Shape]) -> None:
     shape, index, right = case
@@ -227,7 +214,6 @@ def test_accumulating(case: tuple[Shape, Any, Shape]) -> None:
     check(f, shape, right)
 
 
-@under_way
 @given(st.data())
 def test_assigning_from_the_array_itself(data: st.DataObject) -> None:
     shape, index = data.draw(arrays_and_indices())
@@ -256,7 +242,6 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@under_way
 @given(st.data())
 def test_writing_through_a_view(data: st.DataObject) -> None:
     shape = data.draw(shapes)
@@ -285,7 +270,6 @@ def test_writing_through_a_view(data: st.DataObject) -> None:
     check(f, shape, right)
 
 
-@under_way
 @given(st.data())
 def test_programs_of_writes(data: st.DataObject) -> None:
     shape = data.draw(shapes)
@@ -314,7 +298,6 @@ def test_programs_of_writes(data: st.DataObject) -> None:
     check(f, shape, *(right for _, _, right in steps))
 
 
-@under_way
 def test_named_examples_of_writes() -> None:
     def recurrence(x: Any) -> Any:
         y = np.zeros_like(x)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_classification
 import test_laws as laws
 from cases import Case, real
 
+from tapeflow.core.batch import aligned
 from tapeflow.core.primitive import FUNCTIONS
 from tapeflow.core.rules import general
 
@@ -18,9 +20,9 @@ from tapeflow.core.rules import general
 def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Case]:
     """A case of np.cbrt with rules of one's own."""
 
-    def make(evaluate: Any = np.cbrt, jvp: Any = None, vjp: Any = None) -> Case:
+    def make(evaluate: Any = np.cbrt, jvp: Any = None, vjp: Any = None, batch: Any = aligned) -> Case:
         right = lambda xp, g, y: g / (3 * y * y)  # noqa: E731
-        monkeypatch.setitem(FUNCTIONS, np.cbrt, general("cbrt", evaluate, jvp or right, vjp or right))
+        monkeypatch.setitem(FUNCTIONS, np.cbrt, general("cbrt", evaluate, jvp or right, vjp or right, batch=batch))
         # A wrapper of its own name keeps the fast recorder of the ufunc out of the way.
         call = lambda x: FUNCTIONS[np.cbrt](x) if hasattr(x, "numpy") else np.cbrt(x)  # noqa: E731
         return Case(np.cbrt, call, (real(3, low=0.5),), "broken")
@@ -41,6 +43,7 @@ LAWS = (
     laws.test_second_order_reverse_over_reverse,
     laws.test_single_precision_stays,
     laws.test_layout_of_arguments_does_not_matter,
+    laws.test_batching_is_a_loop,
 )
 
 
@@ -53,6 +56,7 @@ LAWS = (
         (laws.test_second_order_reverse_over_reverse, {"vjp": lambda xp, g, y: g / (3 * np.array(y.numpy()) ** 2)}),
         (laws.test_single_precision_stays, {"evaluate": lambda x: np.cbrt(x.astype(np.float64))}),
         (laws.test_primal_is_numpys, {"evaluate": np.sqrt}),
+        (laws.test_batching_is_a_loop, {"batch": lambda primitive, values, batched, params: np.sqrt(values[0])}),
     ],
 )
 def test_a_wrong_rule_is_noticed(broken: Any, law: Any, rules: dict[str, Any]) -> None:
@@ -61,6 +65,8 @@ def test_a_wrong_rule_is_noticed(broken: Any, law: Any, rules: dict[str, Any]) -
 
 
 def test_a_function_without_a_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FUNCTIONS, np.hanning, np.sin)
-    with pytest.raises(AssertionError, match="hanning"):
-        laws.test_every_differentiable_function_has_a_row()
+    monkeypatch.setitem(FUNCTIONS, np.load, np.sin)
+    monkeypatch.setattr(test_classification, "NOT_ABOUT_ARRAYS", frozenset())
+    monkeypatch.setattr(test_classification, "CONSTRUCTORS", frozenset())
+    with pytest.raises(AssertionError, match="load"):
+        test_classification.test_every_differentiable_function_has_rows()
