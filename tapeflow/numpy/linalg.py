@@ -1,0 +1,17 @@
+"""``numpy.linalg``, under the name by which ported code imports it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = [*np.linalg.__all__]  # type: ignore[attr-defined]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(np.linalg, name)
+
+
+def __dir__() -> list[str]:
+    return dir(np.linalg)
