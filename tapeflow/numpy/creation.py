@@ -134,8 +134,8 @@ def array(
     --------
     >>> import tapeflow.numpy as np
     >>> from tapeflow import grad
-    >>> grad(lambda x: np.linalg.det(np.array([[x, 1.0], [2.0, x**2]])))(3.0)
-    np.float64(27.0)
+    >>> grad(lambda x: np.sum(np.array([[x, 1.0], [2.0, x**2]]) ** 2))(3.0)
+    np.float64(114.0)
     """
     x = None if like is not None else _traced(object)
     if x is None:
@@ -336,7 +336,7 @@ def arange(*args: Any, dtype: Any = None, **options: Any) -> Any:
     """
     ends = {name: options.pop(name) for name in ("start", "stop", "step") if name in options}
     if not any(isinstance(v, Traced) for v in (*args, *ends.values())):
-        return np.arange(*args, **ends, dtype=dtype, **options)
+        return np.arange(*args, **ends, **options, dtype=dtype)
     if len(args) == 1 and "start" not in ends and "stop" not in ends:
         args = (0, *args)
     start, stop, step = (args + (None,) * 3)[:3]

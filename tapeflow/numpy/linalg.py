@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [*np.linalg.__all__]  # type: ignore[attr-defined]
+__all__ = [*np.linalg.__all__]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,8 +34,8 @@ def to_device(self: Tracer, device: Any, /, *, stream: Any = None) -> Any:
     """Return the value itself, which stays where it is; another device is an error."""
     if stream is not None:
         raise ValueError("to_device: stream must be None")
-    if device != self.device:  # type: ignore[attr-defined]
-        raise ValueError(f"to_device: a traced value stays on its device, {self.device!r}; {device!r} is another")  # type: ignore[attr-defined]
+    if device != self.device:
+        raise ValueError(f"to_device: a traced value stays on its device, {self.device!r}; {device!r} is another")
     return self
 
 
@@ -57,18 +57,18 @@ def _on_plain_values(function: Callable[[Any, Any], Any]) -> tuple[Callable[...,
 
 def install() -> None:
     """Give the class of traced values these methods."""
-    Tracer.__array_namespace__ = array_namespace  # type: ignore[attr-defined]
-    Tracer.device = property(device)  # type: ignore[attr-defined]
-    Tracer.to_device = to_device  # type: ignore[attr-defined]
-    Tracer.__dlpack__ = dlpack  # type: ignore[attr-defined]
-    Tracer.__dlpack_device__ = dlpack_device  # type: ignore[attr-defined]
+    Tracer.__array_namespace__ = array_namespace
+    Tracer.device = property(device)
+    Tracer.to_device = to_device
+    Tracer.__dlpack__ = dlpack
+    Tracer.__dlpack_device__ = dlpack_device
     for name in INTEGER_OPERATORS:
         if not hasattr(Tracer, f"__{name}__"):
             forward, swapped = _on_plain_values(getattr(operator, f"__{name}__"))
             setattr(Tracer, f"__{name}__", forward)
             setattr(Tracer, f"__r{name}__", swapped)
     if not hasattr(Tracer, "__invert__"):
-        Tracer.__invert__ = lambda self: ~plain(self)  # type: ignore[attr-defined]
+        Tracer.__invert__ = lambda self: ~plain(self)
 
 
 install()

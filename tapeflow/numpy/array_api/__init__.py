@@ -98,7 +98,7 @@ from numpy import (
     uint64,
 )
 
-from tapeflow.numpy.array_api import fft, linalg
+from tapeflow.numpy.array_api import fft, linalg, special
 from tapeflow.numpy.array_api.creation import (
     arange,
     asarray,
@@ -298,6 +298,7 @@ __all__ = [
     "sin",
     "sinh",
     "sort",
+    "special",
     "sqrt",
     "square",
     "squeeze",

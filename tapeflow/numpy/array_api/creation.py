@@ -91,7 +91,7 @@ def linspace(
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """Coordinates of the points of a grid."""
-    return [creation.buffer(x) for x in np.meshgrid(*arrays, indexing=indexing)]  # type: ignore[call-overload]
+    return [creation.buffer(x) for x in np.meshgrid(*arrays, indexing=indexing)]
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Any:

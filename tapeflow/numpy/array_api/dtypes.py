@@ -43,7 +43,7 @@ def check_device(device: Any) -> None:
 
 
 def _dtype(x: Any) -> Any:
-    return x.dtype if isinstance(x, (Traced, np.ndarray, np.generic)) else x  # type: ignore[union-attr]
+    return x.dtype if isinstance(x, (Traced, np.ndarray, np.generic)) else x
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:

@@ -216,7 +216,7 @@ def nonzero(x: Any, /) -> tuple[Any, ...]:
 
 def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
     """Places where elements would have to be inserted."""
-    return np.searchsorted(plain(x1), plain(x2), side, plain(sorter))  # type: ignore[call-overload]
+    return np.searchsorted(plain(x1), plain(x2), side, plain(sorter))
 
 
 # ---- sets
