@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [*np.linalg.__all__]
-
 
 def __getattr__(name: str) -> Any:
     return getattr(np.linalg, name)

@@ -55,6 +55,10 @@ def _on_plain_values(function: Callable[[Any, Any], Any]) -> tuple[Callable[...,
     return lambda a, b: function(plain(a), plain(b)), lambda a, b: function(plain(b), plain(a))
 
 
+def _inverted(self: Tracer) -> Any:
+    return ~plain(self)
+
+
 def install() -> None:
     """Give the class of traced values these methods."""
     Tracer.__array_namespace__ = array_namespace
@@ -68,7 +72,7 @@ def install() -> None:
             setattr(Tracer, f"__{name}__", forward)
             setattr(Tracer, f"__r{name}__", swapped)
     if not hasattr(Tracer, "__invert__"):
-        Tracer.__invert__ = lambda self: ~plain(self)
+        setattr(Tracer, "__invert__", _inverted)  # noqa: B010  # mypy takes an assignment for one to an operator
 
 
 install()

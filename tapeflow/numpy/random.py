@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [*np.random.__all__]
-
 
 def __getattr__(name: str) -> Any:
     return getattr(np.random, name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import Tracer
 
 __all__ = [
     "Info",
@@ -43,7 +43,7 @@ def check_device(device: Any) -> None:
 
 
 def _dtype(x: Any) -> Any:
-    return x.dtype if isinstance(x, (Traced, np.ndarray, np.generic)) else x
+    return x.dtype if isinstance(x, (Tracer, np.ndarray, np.generic)) else x
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
