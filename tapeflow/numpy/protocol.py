@@ -67,11 +67,11 @@ def install() -> None:
     Tracer.__dlpack__ = dlpack
     Tracer.__dlpack_device__ = dlpack_device
     for name in INTEGER_OPERATORS:
-        if not hasattr(Tracer, f"__{name}__"):
+        if f"__{name}__" not in vars(Tracer):  # not hasattr: classes themselves have |
             forward, swapped = _on_plain_values(getattr(operator, f"__{name}__"))
             setattr(Tracer, f"__{name}__", forward)
             setattr(Tracer, f"__r{name}__", swapped)
-    if not hasattr(Tracer, "__invert__"):
+    if "__invert__" not in vars(Tracer):
         setattr(Tracer, "__invert__", _inverted)  # noqa: B010  # mypy takes an assignment for one to an operator
 
 
