@@ -141,7 +141,7 @@ def array(
     if x is None:
         like_ = {} if like is None else {"like": like}
         return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **like_, **options)
-    x = _converted(x, dtype, copy and x is object)
+    x = _converted(x, dtype, copy if x is object else copy or None)
     return x if x.ndim >= ndmin else np.reshape(x, (*(1,) * (ndmin - x.ndim), *x.shape))
 
 

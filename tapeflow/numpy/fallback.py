@@ -16,7 +16,9 @@ __all__ = ["__dir__", "__getattr__"]
 
 def __getattr__(name: str) -> Any:
     """Return NumPy's attribute."""
-    if name.startswith("__") and name != "__version__":
+    if (
+        name.startswith("__") and name not in np.__all__ and name != "__version__"
+    ):  # what modules are asked for: not NumPy's
         raise AttributeError(f"module 'tapeflow.numpy' has no attribute {name!r}")
     try:
         return getattr(np, name)

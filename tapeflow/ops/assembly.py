@@ -6,7 +6,6 @@ NumPy's protocols cannot see these, since ``np.array([x, y])`` looks at the list
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,14 @@ def _join_evaluate(*parts: Any) -> Any:
 
 # One entry for all parts; np.stack, which expands each part first, makes an entry for every scalar.
 _join = linear("join", _join_evaluate, lambda xp, g, i: g[i], variadic=True)
+GROUP = 64
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Join in groups, because an entry keeps for each of its operands what it knows of all."""
+    if len(parts) <= GROUP:
+        return _join(*parts)
+    return np.concatenate([_join(*parts[k : k + GROUP]) for k in range(0, len(parts), GROUP)])
 
 
 def assemble(tree: Any) -> Any:
@@ -76,7 +83,7 @@ def _assembled(tree: Any, place: tuple[int, ...]) -> Any:
     if len(inner) > 1:
         found = ", ".join(f"{s} at {_position(k, shape, place)}" for s, k in sorted(inner.items(), key=lambda e: e[1]))
         raise StructureError(f"the parts of an array must have one shape, but there are {found}; np.block joins parts")
-    joined = _join(*leaves)
+    joined = _joined(leaves)
     return joined if len(shape) == 1 else np.reshape(joined, (*shape, *next(iter(inner))))
 
 
@@ -155,29 +162,30 @@ def restack(array: np.ndarray) -> Any:
     >>> tape.gradient(y, x)
     np.float64(108.0)
     """
-    elements = list(array.flat)
-    _check_scalars(elements, array.shape)
+    elements = [_scalar(element, k, array.shape) for k, element in enumerate(array.flat)]
     if not elements:
         return np.zeros(array.shape)
     if not any(isinstance(e, Traced) for e in elements):
         return np.array(elements).reshape(array.shape)
-    joined = _join(*elements)
+    joined = _joined(elements)
     return joined if array.ndim == 1 else np.reshape(joined, array.shape)
 
 
-def _check_scalars(elements: Iterable[Any], shape: tuple[int, ...]) -> None:
-    for k, element in enumerate(elements):
-        if isinstance(element, numbers.Number) or (
-            (isinstance(element, Traced) or backend_for(element) is not None) and np.shape(element) == ()
-        ):
-            continue
-        place = tuple(map(int, np.unravel_index(k, shape)))
-        if element is None:
-            what = "None: it was never assigned"
-        elif np.shape(element):
-            what = f"an array of shape {np.shape(element)}, not a scalar: join arrays with np.stack or np.concatenate"
-        else:
-            what = f"a {type(element).__name__}, not a number"
-        raise NotDifferentiableError(
-            f"an object array of shape {shape} cannot become an ordinary one: element {place} is {what}"
-        )
+def _scalar(element: Any, k: int, shape: tuple[int, ...]) -> Any:
+    """An element as what arrays are made of; others are refused."""
+    if isinstance(element, Traced) or backend_for(element) is not None:
+        if not np.shape(element):
+            return element
+        what = f"an array of shape {np.shape(element)}, not a scalar: join arrays with np.stack or np.concatenate"
+    elif isinstance(element, (int, float, complex)):
+        return element
+    elif isinstance(element, numbers.Number):
+        return float(element)  # type: ignore[arg-type]  # a fraction or decimal number
+    elif element is None:
+        what = "None: it was never assigned"
+    else:
+        what = f"a {type(element).__name__}, not a number"
+    place = tuple(map(int, np.unravel_index(k, shape)))
+    raise NotDifferentiableError(
+        f"an object array of shape {shape} cannot become an ordinary one: element {place} is {what}"
+    )
