@@ -16,7 +16,8 @@ from tapeflow.core import stack
 from tapeflow.core.forward import dual
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
-from tapeflow.core.wengert import CONSTANT, handle, is_inexact
+from tapeflow.core.wengert import CONSTANT, handle
+from tapeflow.numpy.uniform import KINDS
 from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.recorders import GradientTape
 
@@ -72,7 +73,7 @@ def buffer(value: Any) -> Any:
     Recorded
     """
     recorders = stack.active()
-    if not recorders or isinstance(value, Traced) or not is_inexact(value):
+    if not recorders or isinstance(value, Traced) or value.dtype.kind not in KINDS:
         return value
     innermost = max(recorders, key=lambda r: r.level)
     if isinstance(innermost, GradientTape):
