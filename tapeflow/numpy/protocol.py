@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.numpy import array_api
+from tapeflow.numpy import array_api, uniform
 
 __all__ = ["install"]
 
@@ -73,6 +73,8 @@ def install() -> None:
             setattr(Tracer, f"__r{name}__", swapped)
     if "__invert__" not in vars(Tracer):
         setattr(Tracer, "__invert__", _inverted)  # noqa: B010  # mypy takes an assignment for one to an operator
+    if uniform.UNIFORM:
+        uniform.install()
 
 
 install()

@@ -1,7 +1,6 @@
 """With ``SCIPY_ARRAY_API=1``, truth values and integers that come of traced values are of their namespace too.
 
-Otherwise comparisons and the like give plain arrays. SciPy and scikit-learn refuse to compute with arrays of two namespaces,
-and in code such as ``apply_where(x > 0, x, f)`` the mask meets the values again. Both want this variable set before
+Otherwise comparisons and the like give plain arrays. SciPy and scikit-learn refuse arrays of two namespaces, and in code such as ``apply_where(x > 0, x, f)`` the mask meets the values again. Both want this variable set before
 they compute in another namespace at all, so it is the switch here as well. What differs for other code: a mask or an
 index is a traced constant, which converts freely, but is no ``numpy.ndarray`` and cannot be a key of a dict.
 """
@@ -68,7 +67,7 @@ def _operator(function: Callable[..., Any], swapped: bool) -> Callable[..., Any]
 
 
 def install() -> None:
-    """Turn it on, for all recorders; there is no way back."""
+    """Turn it on, once all functions are declared; there is no way back."""
     for function, ours in list(FUNCTIONS.items()):
         if isinstance(ours, partial) and ours.func is call_plainly:
             FUNCTIONS[function] = partial(_call_lifted, ours)
@@ -76,10 +75,6 @@ def install() -> None:
         function = getattr(operator, f"__{name}__")
         setattr(Tracer, f"__{name}__", _operator(function, swapped=False))
         setattr(Tracer, f"__r{name}__", _operator(function, swapped=True))
-    Tracer.__invert__ = _operator(operator.invert, swapped=False)
+    setattr(Tracer, "__invert__", _operator(operator.invert, swapped=False))  # noqa: B010  # for mypy
     wengert.constants = _constants
     forward.is_inexact = _is_array
-
-
-if UNIFORM:
-    install()
