@@ -1,8 +1,9 @@
 """With ``SCIPY_ARRAY_API=1``, truth values and integers that come of traced values are of their namespace too.
 
-Otherwise comparisons and the like give plain arrays. SciPy and scikit-learn refuse arrays of two namespaces, and in code such as ``apply_where(x > 0, x, f)`` the mask meets the values again. Both want this variable set before
-they compute in another namespace at all, so it is the switch here as well. What differs for other code: a mask or an
-index is a traced constant, which converts freely, but is no ``numpy.ndarray`` and cannot be a key of a dict.
+Otherwise comparisons and the like give plain arrays. SciPy and scikit-learn refuse arrays of two namespaces, and in code
+such as ``apply_where(x > 0, x, f)`` the mask meets the values again. Both want this variable set before they compute in
+another namespace at all, so it is the switch here as well. What differs for other code: a mask or an index is a traced
+constant, which converts freely, but is no ``numpy.ndarray`` and cannot be a key of a dict.
 """
 
 from __future__ import annotations
