@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.primitive import FUNCTIONS
+
+# What SciPy can also write in terms of the standard's functions, which it does if the namespace has no such name.
+GENERIC = {"betaincc", "chdtr", "chdtrc", "rel_entr", "stdtr", "stdtrit", "xlogy"}
+
 __all__ = ["__dir__", "__getattr__"]
 
 
@@ -19,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
     function = getattr(scipy.special, name, None)
     function = getattr(function, "__wrapped__", function)
-    if not isinstance(function, np.ufunc):
+    if not isinstance(function, np.ufunc) or (name in GENERIC and function not in FUNCTIONS):
         raise AttributeError(f"scipy.special has no ufunc {name!r}")
     return function
 
