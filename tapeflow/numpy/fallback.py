@@ -1,4 +1,4 @@
-"""What `tapeflow.numpy` does not replace is NumPy's, looked up when it is asked for.
+"""What `tapeflow.numpy` does not replace is NumPy's, looked up when it is asked for. Its array API is open in the same way.
 
 By look-up, so that a name that a later NumPy adds is there, and that importing stays as cheap as importing NumPy.
 """
@@ -20,6 +20,8 @@ def __getattr__(name: str) -> Any:
         name.startswith("__") and name not in np.__all__ and name != "__version__"
     ):  # what modules are asked for: not NumPy's
         raise AttributeError(f"module 'tapeflow.numpy' has no attribute {name!r}")
+    if name in ours.__all__:  # asked of the array API, which stands below
+        return getattr(ours, name)
     try:
         return getattr(np, name)
     except AttributeError:

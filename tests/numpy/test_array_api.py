@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy._lib.array_api_compat import numpy as reference  # an implementation that is not ours
 
+import tapeflow.numpy as tnp
 from tapeflow import ForwardAccumulator, GradientTape
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import MissingRuleError, TracedConversionError
@@ -499,6 +500,13 @@ def test_special_has_scipys_ufuncs() -> None:
     assert "gammaln" in dir(xp.special)
     with pytest.raises(AttributeError, match="no ufunc 'logsumexp'"):
         xp.special.logsumexp  # noqa: B018
+
+
+def test_names_that_the_standard_lacks_are_numpys() -> None:
+    assert xp.pad is np.pad
+    assert xp.array is tnp.array
+    with pytest.raises(AttributeError, match="has an attribute 'sine'"):
+        xp.sine  # noqa: B018
 
 
 def test_errors_of_the_namespace() -> None:

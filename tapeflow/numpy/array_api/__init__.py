@@ -6,6 +6,8 @@ https://data-apis.org/array-api/2024.12/.
 
 While a recorder is active, floating-point arrays that these functions make are traced constants, so that they belong to
 this namespace as well: ``x.__array_namespace__().asarray(c)`` gives a constant that such libraries accept beside ``x``.
+
+Names that the standard does not have are NumPy's, since xarray and others ask for them.
 """
 
 from numpy import (
@@ -171,6 +173,7 @@ from tapeflow.numpy.array_api.functions import (
     vecdot,
     where,
 )
+from tapeflow.numpy.fallback import __getattr__ as __getattr__
 
 __all__ = [
     "__array_api_version__",
