@@ -296,7 +296,8 @@ row("searchsorted", lambda xp, x, y: xp.searchsorted(xp.sort(x), y, side="right"
 row("searchsorted", lambda xp, x, y: xp.searchsorted(x, y, sorter=xp.argsort(x)), V, W)
 row("where", lambda xp, x, y: xp.where(x > y, x, y), M, N)
 row("where", lambda xp, x: xp.where(x > 1, x, 0.0), M)
-direct("unique_all unique_counts unique_inverse unique_values", np.array([2.0, 0.5, 2.0, 1.0]))
+direct("unique_all unique_counts unique_inverse unique_values", np.array([2.0, 0.5, 1.5, 1.0]))
+direct("unique_all unique_counts unique_inverse unique_values", np.array([2, 1, 2, 3]))
 for _options in ({}, {"descending": True}, {"axis": 0, "descending": True, "stable": False}):
     row("argsort", lambda xp, x, o=_options: xp.argsort(x, **{**o, "stable": True}), M)
     row("sort", lambda xp, x, o=_options: xp.sort(x, **o), M)
