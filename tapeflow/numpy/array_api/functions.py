@@ -239,7 +239,7 @@ def unique_inverse(x: Any, /) -> Any:
 
 def unique_values(x: Any, /) -> Any:
     """Different elements."""
-    return np.unique_values(x)
+    return np.unique(x, equal_nan=False)  # np.unique_values may leave the order open
 
 
 # ---- sums, moments, extrema
