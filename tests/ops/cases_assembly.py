@@ -1,4 +1,4 @@
-"""Rows for the functions of `tapeflow/ops/assembly.py`, and for what NumPy's protocols cannot see."""
+"""Rows that the tests of the namespaces found missing."""
 
 from __future__ import annotations
 

@@ -133,3 +133,9 @@ def test_the_result_is_traced_by_the_innermost_level() -> None:
         y = restack(objects((2,), [tape.watch(2.0), acc.primals]))
         assert isinstance(y, Tracer)
         assert y._level == acc.level
+
+
+def test_sign_of_a_complex_zero_has_the_derivative_zero() -> None:
+    z = np.array([0.0, 2.0j])
+    g = grad(lambda z: np.sum(np.real(np.sign(z))))(z)
+    np.testing.assert_allclose(g, [0.0, 0.5])
