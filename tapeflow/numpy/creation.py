@@ -174,7 +174,10 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None =
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
     """Convert to an array, letting subclasses through; traced values stay traced. See `asarray`."""
     x = None if "like" in options else _traced(a)
-    return np.asanyarray(a, dtype, order, copy=copy, **options) if x is None else _converted(x, dtype, copy)
+    if x is None:
+        options = options if copy is None else {**options, "copy": copy}  # which NumPy has since 2.1
+        return np.asanyarray(a, dtype, order, **options)
+    return _converted(x, dtype, copy)
 
 
 def _at_least_1d(numpys: Callable[..., Any]) -> Callable[..., Any]:

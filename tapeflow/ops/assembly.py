@@ -31,10 +31,13 @@ GROUP = 64
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Join in groups, because an entry keeps for each of its operands what it knows of all."""
+    """Join in groups of groups, because an entry keeps for each of its operands what it knows of all."""
     if len(parts) <= GROUP:
         return _join(*parts)
-    return np.concatenate([_join(*parts[k : k + GROUP]) for k in range(0, len(parts), GROUP)])
+    whole = len(parts) // GROUP * GROUP
+    groups = _joined([_join(*parts[k : k + GROUP]) for k in range(0, whole, GROUP)])
+    full = np.reshape(groups, (whole, *np.shape(parts[0])))
+    return full if whole == len(parts) else np.concatenate([full, _joined(parts[whole:])])
 
 
 def assemble(tree: Any) -> Any:

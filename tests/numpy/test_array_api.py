@@ -203,6 +203,9 @@ SPD = SQUARE @ SQUARE.T + np.diag([0.0, 1.0, 2.0])
 X3 = RNG.uniform(-1, 1, (2, 3))
 BITS = np.array([1, 6, 3])
 
+# Functions that the standard has got since 2022.12, which is all that the implementation within an older SciPy knows.
+LATER = {"clip", "cumulative_prod", "cumulative_sum", "unstack"}
+
 Row = tuple[str, Callable[..., Any], tuple[np.ndarray, ...]]
 ROWS: list[Row] = []
 
@@ -373,9 +376,15 @@ def ids(r: Row) -> str:
     return r[0]
 
 
+def skip_what_the_reference_lacks(name: str) -> None:
+    if name in LATER and not hasattr(reference, "cumulative_sum"):
+        pytest.skip("the array API within this SciPy is older")
+
+
 @pytest.mark.parametrize("case", ROWS, ids=ids)
 def test_values_are_those_of_another_implementation(case: Row) -> None:
-    _, call, args = case
+    name, call, args = case
+    skip_what_the_reference_lacks(name)
     want = leaves(call(reference, *args))
     for traced in (False, True):
         with GradientTape() as tape:
@@ -389,6 +398,7 @@ def test_values_are_those_of_another_implementation(case: Row) -> None:
 @pytest.mark.parametrize("case", [r for r in ROWS if r[2][0].dtype.kind in "fc"], ids=ids)
 def test_derivatives_are_differences(case: Row) -> None:
     name, call, args = case
+    skip_what_the_reference_lacks(name)
     rng = np.random.default_rng(5)
     outs = [np.asarray(y) for y in leaves(call(reference, *args))]
     weights = [

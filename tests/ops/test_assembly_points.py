@@ -128,6 +128,16 @@ def test_many_elements_take_linear_memory() -> None:
     assert peak(2000) < 2.5 * peak(1000)
 
 
+@pytest.mark.parametrize("n", [63, 64, 65, 128, 64 * 64 + 1])
+def test_groups_keep_the_order(n: int) -> None:
+    with GradientTape() as tape:
+        x = tape.watch(np.arange(float(n)))
+        y = restack(objects((n,), [x[k] if k % 3 else float(k) for k in range(n)]))
+        z = np.sum(y * np.arange(n))
+    assert y.numpy().tolist() == list(range(n))
+    assert tape.gradient(z, x).tolist() == [k if k % 3 else 0.0 for k in range(n)]
+
+
 def test_the_result_is_traced_by_the_innermost_level() -> None:
     with GradientTape() as tape, ForwardAccumulator(1.0, 1.0) as acc:
         y = restack(objects((2,), [tape.watch(2.0), acc.primals]))
