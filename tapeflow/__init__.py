@@ -1,6 +1,6 @@
 """Derivatives of the NumPy code you already have."""
 
-from tapeflow import backends, errors, ops, pytree
+from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
 from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
 
@@ -15,6 +15,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "numpy",
     "ops",
     "pytree",
     "stop_gradient",

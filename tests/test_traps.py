@@ -325,9 +325,16 @@ def test_12d_asarray() -> None:
 
 
 def test_12e_array_of_traced_scalars() -> None:
-    """np.array([x0, x1]): the object array is stacked again by the next operation."""
-    both(lambda v: np.sin(np.array([v[0], 2 * v[1]])), [0.3, 0.4], [np.cos(0.3), 2 * np.cos(0.8)])
-    both(lambda v: np.sum(np.array([v[0], v[0] * v[1]]) * v), [3.0, 4.0], [6 + 16, 2 * 3 * 4])
+    """np.array([x0, x1]) is an error; an object array that was filled with them is stacked by the next operation."""
+
+    def filled(v: Any) -> Any:
+        buffer = np.empty(2, object)
+        buffer[0], buffer[1] = v[0], v[0] * v[1]
+        return buffer * v
+
+    both(filled, [3.0, 4.0], [6 + 16, 2 * 3 * 4])
+    with pytest.raises(TracedConversionError, match=r"np\.stack instead of np\.array"):
+        reverse(lambda v: np.sin(np.array([v[0], 2 * v[1]])), [0.3, 0.4])
 
 
 def test_12f_plain_buffer() -> None:

@@ -13,6 +13,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 __all__ = ["CREATORS", "FUNCTIONS", "Primitive", "Rule", "Traced", "bind", "implements", "next_level"]
 
 next_level = itertools.count(1).__next__
@@ -159,14 +161,19 @@ def bind(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) ->
     innermost = None
     level = 0
     for a in args:
-        if isinstance(a, Traced) and a._level > level:
-            innermost, level = a, a._level
+        if isinstance(a, Traced):
+            if a._level > level:
+                innermost, level = a, a._level
+        elif (
+            type(a) is np.ndarray and a.dtype.kind == "O"
+        ):  # of traced scalars: an array that somebody filled with them
+            return bind(primitive, tuple(map(FUNCTIONS["restack"], args)), params)
     if innermost is None:
         return primitive.evaluate(*args, **params)
     return innermost._process(primitive, args, params)
 
 
-def implements(*functions: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as what NumPy's function does for traced arguments."""
 
     def register(ours: Callable[..., Any]) -> Callable[..., Any]:

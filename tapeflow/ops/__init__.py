@@ -1,6 +1,7 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
 from tapeflow.ops import (
+    assembly,
     constructors,
     contractions,
     decompositions,
@@ -24,6 +25,7 @@ from tapeflow.ops import (
 )
 
 __all__ = [
+    "assembly",
     "constructors",
     "contractions",
     "decompositions",

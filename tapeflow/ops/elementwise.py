@@ -239,6 +239,21 @@ def angle(z: Any, deg: bool = False) -> Any:
     return phase * (180 / math.pi) if deg else phase
 
 
+def _turning(xp: Any, t: Any, y: Any, x: Any) -> Any:
+    """Part of t across the direction y of x, over the modulus of x; 0 at 0, as for the modulus."""
+    if x.dtype.kind != "c":
+        return xp.zeros_like(t)
+    return (t - y * xp.real(xp.conjugate(y) * t)) / xp.where(x == 0, math.inf, xp.absolute(x))
+
+
+_sign = general(
+    "sign",
+    np.sign,
+    lambda xp, t, x, y: _turning(xp, t, y, x),
+    lambda xp, g, x, y: _turning(xp, g, xp.conjugate(y), x),
+)
+implements(np.sign)(lambda x, **options: _sign(x))
+
 # ---- parts of a number
 
 binary(
@@ -264,7 +279,7 @@ implements(np.divmod)(lambda x1, x2, **options: (np.floor_divide(x1, x2), np.rem
 
 # ---- step functions: zero derivative in both modes
 
-for _ufunc in (np.floor, np.ceil, np.rint, np.trunc, np.sign, np.spacing):
+for _ufunc in (np.floor, np.ceil, np.rint, np.trunc, np.spacing):
     unary(_ufunc, 0, reason="piecewise constant")
 binary(np.floor_divide, 0, 0, reason="piecewise constant")
 _round = general(
