@@ -137,8 +137,8 @@ def viewed(x: Any, held: Any, out: Any) -> tuple[Any, bool]:
     whole, part = plain(held), plain(out)
     if type(part) is not np.ndarray or not (part is whole or _share(part, whole)):
         return out, False
-    if part is out and family_of(x) is not None and 4 * part.nbytes <= whole.nbytes and _root(x)[0]._family.written:
-        out = part.copy()
+    if part is out and family_of(x) is not None and 4 * part.nbytes <= whole.nbytes and part.flags.c_contiguous:
+        out = part.copy() if _root(x)[0]._family.written else out
     return out, True
 
 

@@ -100,6 +100,9 @@ def ravel(a: Any, order: Any = "C") -> Any:
     if order == "K":  # as they lie in memory
         strides = plain(a).strides
         a, order = transpose(a, sorted(range(a.ndim), key=lambda k: -abs(strides[k]))), "C"
+    held = plain(a)
+    if isinstance(held, np.ndarray) and not held.flags["F_CONTIGUOUS" if order == "F" else "C_CONTIGUOUS"]:
+        a = copy(a)  # unlike reshape, which may be a view of an array with gaps
     return reshape(a, (a.size,), order)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tapeflow import ForwardAccumulator, GradientTape
@@ -158,13 +158,20 @@ def energy(f: Any) -> Any:
     return lambda a: np.sum(np.abs(f(a)) ** 2 * np.arange(1, a.shape[-1] + 1))
 
 
+def apart(values: np.ndarray) -> bool:
+    """Whether no two values change places within the step of a difference quotient."""
+    return bool(np.all(np.diff(np.sort(values)) > 0.05))
+
+
 @given(SEEDS, st.integers(1, 4), COMPLEX)
 def test_gauge_invariant_losses_against_differences(seed: int, n: int, kind: bool) -> None:
     rng = np.random.default_rng(seed)
     a, t = diagonalisable(rng, (), n, kind), normal(rng, (n, n), kind)
     h, th = a + _mH(a), t + _mH(t)
+    assume(apart(np.abs(np.linalg.eigvalsh(h))))
     agrees(energy(lambda a: (e := np.linalg.eig(a))[1] * np.cos(e[0]) @ np.linalg.inv(e[1])), a, t)
-    agrees(energy(lambda a: (e := np.linalg.eig(a))[1] * np.abs(e[0])), a, t)
+    # Not by columns: LAPACK gives the eigenvalues of neighbouring matrices in different orders.
+    agrees(energy(lambda a: ((e := np.linalg.eig(a))[1] * np.abs(e[0])) @ _mH(e[1])), a, t)
     agrees(lambda a: np.sum(np.abs(np.linalg.eigvals(a)) ** 3), a, t)
     agrees(energy(lambda a: (e := np.linalg.eigh(a))[1] * np.cos(e[0])), h, th)
     agrees(energy(lambda a: (e := np.linalg.svd(a, hermitian=True))[0] * e[1]), h, th)
