@@ -1,0 +1,192 @@
+"""Distribution functions of `scipy.special` and their inverses, by their densities.
+
+Derivatives in the variable are exact; those in the parameters are given where they are elementary and refused elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from scipy import special
+
+from tapeflow.ops.special import beta_density, erfcx_bend, erfcx_slope, gamma_density
+from tapeflow.ops.special_common import declare, declare_one, no_derivative, sf
+
+__all__: list[str] = []
+
+ROOT_TWO_PI = math.sqrt(2 * math.pi)
+
+Density = Callable[..., Any]
+
+
+def _no(name: str, operand: str) -> Any:
+    return no_derivative(name, operand, "is not implemented")
+
+
+def _family(density: Density, parameters: tuple[str, ...], **members: int) -> None:
+    """Declare distribution functions (density times a sign) and inverses (its reciprocal) that share parameters.
+
+    `members` maps names to the sign, or to the sign times two for an inverse.
+    """
+    for name, kind in members.items():
+        rules: list[Any] = [_no(name, p) for p in parameters]
+        last = len(parameters)
+        if abs(kind) == 1:
+            rules.append(_of_variable(density, kind, last))
+        else:
+            rules.append(_of_probability(density, kind // 2, last))
+        declare(getattr(special, name), *rules)
+
+
+def _of_variable(density: Density, sign: int, last: int) -> Any:
+    if last == 1:
+        return lambda xp, x0, x1: sign * density(xp, x0, x1)
+    return lambda xp, x0, x1, x2: sign * density(xp, x0, x1, x2)
+
+
+def _of_probability(density: Density, sign: int, last: int) -> Any:
+    if last == 1:
+        return lambda xp, x0, y: sign / density(xp, x0, y)
+    return lambda xp, x0, x1, y: sign / density(xp, x0, x1, y)
+
+
+# ---- Student's t, chi-squared, F
+
+
+def _t_density(xp: Any, df: Any, t: Any) -> Any:
+    return xp.exp(-0.5 * (df + 1) * xp.log1p(t * t / df)) / (xp.sqrt(df) * sf(xp).beta(0.5, 0.5 * df))
+
+
+def _f_density(xp: Any, n: Any, d: Any, x: Any) -> Any:
+    scale = d + n * x
+    return beta_density(xp, 0.5 * n, 0.5 * d, n * x / scale) * n * d / (scale * scale)
+
+
+_family(_t_density, ("degrees of freedom df",), stdtr=1, stdtrit=2)
+_family(
+    lambda xp, v, x: 0.5 * gamma_density(xp, 0.5 * v, 0.5 * x), ("degrees of freedom v",), chdtr=1, chdtrc=-1, chdtri=-2
+)
+_family(_f_density, ("degrees of freedom dfn", "degrees of freedom dfd"), fdtr=1, fdtrc=-1, fdtri=2)
+
+# ---- gamma, whose rate a is elementary: gdtr(a, b, x) is a function of a x
+
+for _name, _sign in (("gdtr", 1), ("gdtrc", -1)):
+    declare(
+        getattr(special, _name),
+        lambda xp, x0, x1, x2, sign=_sign: sign * x2 * gamma_density(xp, x1, x0 * x2),
+        _no(_name, "shape parameter b"),
+        lambda xp, x0, x1, x2, sign=_sign: sign * x0 * gamma_density(xp, x1, x0 * x2),
+    )
+declare(
+    special.gdtrix,
+    lambda xp, x0, y: -y / x0,
+    _no("gdtrix", "shape parameter b"),
+    lambda xp, x0, x1, y: 1 / (x0 * gamma_density(xp, x1, x0 * y)),
+)
+declare(
+    special.gdtria,
+    lambda xp, x1, x2, y: 1 / (x2 * gamma_density(xp, x1, x2 * y)),
+    _no("gdtria", "shape parameter b"),
+    lambda xp, x2, y: -y / x2,
+)
+
+# ---- binomial, negative binomial, Poisson: in the probability or the mean
+
+
+def _binomial_density(xp: Any, k: Any, n: Any, p: Any) -> Any:
+    whole = xp.floor(k)
+    below = whole < n
+    return xp.where(below, beta_density(xp, xp.where(below, n - whole, 1.0), whole + 1.0, 1 - p), 0.0)
+
+
+_family(_binomial_density, ("count k", "count n"), bdtr=-1, bdtrc=1, bdtri=-2)
+_family(
+    lambda xp, k, n, p: beta_density(xp, n * 1.0, xp.floor(k) + 1.0, p),
+    ("count k", "count n"),
+    nbdtr=1,
+    nbdtrc=-1,
+    nbdtri=2,
+)
+_family(lambda xp, k, m: gamma_density(xp, xp.floor(k) + 1.0, m), ("count k",), pdtr=-1, pdtrc=1, pdtri=-2)
+
+# ---- normal
+
+
+def _normal_slope(xp: Any, p: Any) -> Any:
+    return ROOT_TWO_PI * xp.exp(0.5 * sf(xp).ndtri(p) ** 2)
+
+
+declare(
+    special.nrdtrimn,
+    lambda xp, x0, x1: -x1 * _normal_slope(xp, x0),
+    lambda xp, x0: -sf(xp).ndtri(x0),
+    1,
+)
+declare(
+    special.nrdtrisd,
+    lambda xp, x1: -1 / sf(xp).ndtri(x1),
+    lambda xp, x1, y: -y / sf(xp).ndtri(x1) * _normal_slope(xp, x1),
+    lambda xp, x1: 1 / sf(xp).ndtri(x1),
+)
+# Owen 1956.
+declare(
+    special.owens_t,
+    lambda xp, x0, x1: -xp.exp(-0.5 * x0 * x0) * sf(xp).erf(x0 * x1 / math.sqrt(2)) / (2 * ROOT_TWO_PI),
+    lambda xp, x0, x1: xp.exp(-0.5 * x0 * x0 * (1 + x1 * x1)) / (2 * math.pi * (1 + x1 * x1)),
+)
+
+# ---- Kolmogorov
+
+
+def _kolmogorov_slope(xp: Any, x: Any) -> Any:
+    """Term by term, of the theta series on either side of 0.82 (Kolmogorov 1933)."""
+    large = x > 0.82
+    u, v = xp.where(large, x, 1.0), xp.where(large | (x <= 0), 0.82, x)
+    right = sum((-1) ** k * k * k * xp.exp(-2 * k * k * u * u) for k in range(1, 7)) * 8 * u
+    odd = [(2 * k - 1) ** 2 * math.pi**2 / 8 for k in range(1, 6)]
+    left = sum((1 - 2 * c / (v * v)) * xp.exp(-c / (v * v)) for c in odd) * ROOT_TWO_PI / (v * v)
+    return xp.where(large, right, xp.where(x <= 0, 0.0, left))
+
+
+declare_one(special.kolmogorov, _kolmogorov_slope)
+declare_one(special.kolmogi, lambda xp, y: 1 / _kolmogorov_slope(xp, y))
+
+# ---- Tukey's lambda: the inverse of (p**lam - (1-p)**lam) / lam
+
+
+def _tukey_slope(xp: Any, x: Any, lam: Any, p: Any) -> Any:
+    inside = (lam <= 0) | (abs(x) * lam < 1)
+    q = sf(xp).tklmbda(-x, lam)  # 1 - p without cancellation
+    u, v = xp.where(inside, p, 0.5), xp.where(inside, q, 0.5)
+    return xp.where(inside, 1 / (u ** (lam - 1) + v ** (lam - 1)), 0.0)
+
+
+declare(
+    special.tklmbda,
+    lambda xp, x0, x1, y: _tukey_slope(xp, x0, x1, y),
+    _no("tklmbda", "shape parameter lmbda"),
+)
+
+# ---- Voigt's profile, the real part of erfcx(u) / (sigma sqrt(2 pi)) at u = (gamma - i x) / (sigma sqrt(2))
+
+
+def _voigt_slope(xp: Any, x: Any, sigma: Any, gamma: Any) -> Any:
+    """Derivative along gamma, and in the imaginary part that along x."""
+    u = (gamma - 1j * x) / (sigma * math.sqrt(2))
+    return erfcx_slope(xp, u, sf(xp).erfcx(u)) / (2 * math.sqrt(math.pi) * sigma * sigma)
+
+
+def _voigt_in_sigma(xp: Any, x: Any, sigma: Any, gamma: Any) -> Any:
+    """Sigma times the second derivative along x: the profile solves the heat equation in sigma**2 / 2."""
+    u = (gamma - 1j * x) / (sigma * math.sqrt(2))
+    return -xp.real(erfcx_bend(xp, u, sf(xp).erfcx(u))) / (2 * ROOT_TWO_PI * sigma * sigma)
+
+
+declare(
+    special.voigt_profile,
+    lambda xp, x0, x1, x2: xp.imag(_voigt_slope(xp, x0, x1, x2)),
+    lambda xp, x0, x1, x2: _voigt_in_sigma(xp, x0, x1, x2),
+    lambda xp, x0, x1, x2: xp.real(_voigt_slope(xp, x0, x1, x2)),
+)
