@@ -15,10 +15,12 @@ from scipy import special
 from tapeflow.core.rules import share
 from tapeflow.errors import RuleError
 from tapeflow.ops.special_common import (
+    HYPERGEOMETRIC_RADIUS,
     declare,
     declare_many,
     declare_one,
     inner_ufunc,
+    is_complex,
     no_derivative,
     ratio_at_zero,
     sf,
@@ -46,7 +48,7 @@ def _rgamma_slope(xp: Any, x: Any, y: Any) -> Any:
 
 
 def _trigamma(xp: Any, x: Any) -> Any:
-    return sf(xp).zeta(2.0, x) if x.dtype.kind != "c" else _complex_trigamma(xp, x)
+    return sf(xp).zeta(2.0, x) if not is_complex(x) else _complex_trigamma(xp, x)
 
 
 def _complex_trigamma(xp: Any, z: Any) -> Any:
@@ -109,7 +111,7 @@ declare(
 
 def _zeta_slope(xp: Any, s: Any, q: Any) -> Any:
     """Derivative of the Hurwitz zeta function in s, by Euler-Maclaurin summation term by term (DLMF 25.11.5)."""
-    if s.dtype.kind == "c":
+    if is_complex(s):
         raise RuleError(
             "scipy.special.zeta: the derivative at complex s is not implemented; pass s as a plain number or array"
         )
@@ -130,7 +132,7 @@ def _zeta_slope(xp: Any, s: Any, q: Any) -> Any:
 
 def _riemann_slope(xp: Any, x: Any) -> Any:
     """Derivative of the Riemann zeta function; on the left by the functional equation (DLMF 25.4.1)."""
-    if x.dtype.kind == "c":
+    if is_complex(x):
         raise RuleError("scipy.special.zeta: the derivative at complex s is not implemented; pass s as a plain number")
     left = x < 0
     s = xp.where(left, 1 - x, x)
@@ -153,22 +155,44 @@ declare(special.zetac, _riemann_slope)
 # ---- incomplete gamma and beta
 
 
+def _excess(xp: Any, u: Any) -> Any:
+    """U - log(1 + u)."""
+    return ratio_at_zero(xp, u, lambda v: v * v / 2 * sf(xp).hyp2f1(1.0, 2.0, 3.0, -v), lambda v: v - xp.log1p(v))
+
+
+def _stirling_remainder(a: Any) -> Any:
+    """What Stirling's formula for log(gamma(a)) leaves, for a of 10 and more (DLMF 5.11.1)."""
+    return _horner([c / (2 * k * (2 * k - 1)) for k, c in enumerate(BERNOULLI[:8], 1)], 1 / (a * a)) / a
+
+
+# In the densities logarithms of gamma cancel where the parameters are large; a saddle-point form does not (Loader 2000).
+
+
 def gamma_density(xp: Any, a: Any, x: Any) -> Any:
-    """x**(a-1) exp(-x) / gamma(a), for large a without the logarithm of gamma (Loader 2000, saddle-point expansion)."""
+    """x**(a-1) exp(-x) / gamma(a)."""
     large = a >= 10
     b, small = xp.where(large, a, 10.0), xp.where(large, 1.0, a)
     positive = x > 0
     u = xp.where(large & positive, x, b) / b - 1
-    deviance = ratio_at_zero(xp, u, lambda v: v * v / 2 * sf(xp).hyp2f1(1.0, 2.0, 3.0, -v), lambda v: v - xp.log1p(v))
-    remainder = _horner([c / (2 * k * (2 * k - 1)) for k, c in enumerate(BERNOULLI[:8], 1)], 1 / (b * b)) / b
-    saddle = xp.exp(-b * deviance - remainder) / (ROOT_TWO_PI * xp.sqrt(b) * (u + 1))
+    saddle = xp.exp(-b * _excess(xp, u) - _stirling_remainder(b)) / (ROOT_TWO_PI * xp.sqrt(b) * (u + 1))
     direct = xp.exp(sf(xp).xlogy(small - 1, xp.where(large, 1.0, x)) - x - sf(xp).gammaln(small))
     return xp.where(large, xp.where(positive, saddle, 0.0), direct)
 
 
 def beta_density(xp: Any, a: Any, b: Any, x: Any) -> Any:
     """x**(a-1) (1-x)**(b-1) / beta(a, b)."""
-    return xp.exp(sf(xp).xlogy(a - 1, x) + sf(xp).xlog1py(b - 1, -x) - sf(xp).betaln(a, b))
+    large = (a >= 10) & (b >= 10)
+    c, d = xp.where(large, a, 10.0), xp.where(large, b, 10.0)
+    inside = (x > 0) & (x < 1)
+    v = xp.where(large & inside, x, 0.5)
+    n = c + d
+    gap = v - c / n
+    remainder = _stirling_remainder(c) + _stirling_remainder(d) - _stirling_remainder(n)
+    exponent = c * _excess(xp, gap * n / c) + d * _excess(xp, -gap * n / d) + remainder
+    saddle = xp.sqrt(c * d / n) / ROOT_TWO_PI * xp.exp(-exponent) / (v * (1 - v))
+    c, d, v = xp.where(large, 1.0, a), xp.where(large, 1.0, b), xp.where(large, 0.5, x)
+    direct = xp.exp(sf(xp).xlogy(c - 1, v) + sf(xp).xlog1py(d - 1, -v) - sf(xp).betaln(c, d))
+    return xp.where(large, xp.where(inside, saddle, 0.0), direct)
 
 
 _SHAPE = "is not implemented"
@@ -213,12 +237,12 @@ FAR = 8.0  # where the series has reached double precision, and the plain formul
 
 def erfcx_slope(xp: Any, x: Any, y: Any) -> Any:
     """2 x erfcx(x) - 2/sqrt(pi), whose terms cancel at large x."""
-    far = xp.abs(x) > FAR if x.dtype.kind == "c" else x > FAR
+    far = xp.abs(x) > FAR if is_complex(x) else x > FAR
     near = xp.where(far, 0.0, x)
     w = -0.5 / xp.where(far, x, FAR) ** 2
     tail = w * _mills_series(w)
     slope = 2 * near * xp.where(far, 0.0, y) + 2 / ROOT_PI * xp.where(far, tail, -1.0)
-    if x.dtype.kind == "c":  # erfcx(x) = 2 exp(x**2) - erfcx(-x)
+    if is_complex(x):  # erfcx(x) = 2 exp(x**2) - erfcx(-x)
         left = xp.where(far & (xp.real(x) < 0), x, 0.0)
         slope = slope + 4 * left * xp.exp(left * left)
     return slope
@@ -236,11 +260,11 @@ def erfcx_bend(xp: Any, x: Any, y: Any) -> Any:
 
 
 def _dawsn_slope(xp: Any, x: Any, y: Any) -> Any:
-    if x.dtype.kind == "c":  # dawsn(z) = i sqrt(pi)/2 (exp(-z**2) - wofz(z)), and the slope is even
+    if is_complex(x):  # dawsn(z) = i sqrt(pi)/2 (exp(-z**2) - wofz(z)), and the slope is even
         z = xp.where(xp.imag(x) < 0, -x, x)
         far = xp.abs(x) > FAR
         u = xp.where(far, z, FAR)
-        slope = -1j * erfcx_slope(xp, -1j * u, sf(xp).wofz(u))
+        slope = erfcx_slope(xp, u * -1j, sf(xp).wofz(u)) * -1j
         return xp.where(far, 0.5j * ROOT_PI * (-2 * u * xp.exp(-u * u) - slope), 1 - 2 * x * y)
     far = xp.abs(x) > FAR
     w = 0.5 / xp.where(far, x, FAR) ** 2
@@ -262,7 +286,7 @@ declare_one(special.erfi, lambda xp, x: 2 / ROOT_PI * xp.exp(x * x))
 declare_one(special.erfinv, lambda xp, y: 0.5 * ROOT_PI * xp.exp(y * y), pole=True)
 declare_one(special.erfcinv, lambda xp, y: -0.5 * ROOT_PI * xp.exp(y * y), pole=True)
 declare_one(special.dawsn, _dawsn_slope)
-declare(special.wofz, lambda xp, x, y: -1j * erfcx_slope(xp, -1j * x, y))
+declare(special.wofz, lambda xp, x, y: erfcx_slope(xp, x * -1j, y) * -1j)
 declare_one(special.ndtr, lambda xp, x: xp.exp(-0.5 * x * x) / ROOT_TWO_PI)
 declare_one(special.log_ndtr, _log_ndtr_slope)
 declare_one(special.ndtri, lambda xp, y: ROOT_TWO_PI * xp.exp(0.5 * y * y), pole=True)
@@ -273,7 +297,8 @@ declare_many(special.fresnel, lambda xp, x: (xp.sin(math.pi / 2 * x * x), xp.cos
 def _modified_fresnel(xp: Any, x: Any, sign: int) -> tuple[Any, Any]:
     # K is erfcx(exp(-+ i pi/4) x) / 2.
     turn = complex(math.sqrt(0.5), -sign * math.sqrt(0.5))
-    return -xp.exp(sign * 1j * x * x), 0.5 * turn * erfcx_slope(xp, turn * x, sf(xp).erfcx(turn * x))
+    z = x * turn
+    return -xp.exp(x * x * (sign * 1j)), 0.5 * turn * erfcx_slope(xp, z, sf(xp).erfcx(z))
 
 
 declare_many(special.modfresnelp, lambda xp, x: _modified_fresnel(xp, x, 1))
@@ -416,7 +441,9 @@ def _sine_ratio(xp: Any, x: Any, sign: float) -> Any:
 
 
 def _spence_slope(xp: Any, x: Any) -> Any:
-    return -ratio_at_zero(xp, x - 1, lambda v: sf(xp).hyp2f1(1.0, 1.0, 2.0, -v), lambda v: xp.log(1 + v) / v)
+    near = xp.abs(x - 1) < HYPERGEOMETRIC_RADIUS
+    u = xp.where(near, 2.0, x)
+    return -xp.where(near, sf(xp).hyp2f1(1.0, 1.0, 2.0, 1 - xp.where(near, x, 1.0)), xp.log(u) / (u - 1))
 
 
 def _expn_slope(xp: Any, n: Any, x: Any) -> Any:

@@ -7,15 +7,22 @@ argument; those in the order are refused.
 from __future__ import annotations
 
 import math
-from functools import partial as bind_first
 from typing import Any
 
 from scipy import special
 
-from tapeflow.core.primitive import FUNCTIONS
-from tapeflow.core.rules import call_ufunc, general
+from tapeflow.core.rules import general
 from tapeflow.errors import RuleError
-from tapeflow.ops.special_common import declare, declare_many, declare_one, no_derivative, ratio_at_zero, sf
+from tapeflow.ops.special_common import (
+    declare,
+    declare_many,
+    declare_one,
+    enter,
+    is_complex,
+    no_derivative,
+    ratio_at_zero,
+    sf,
+)
 
 __all__: list[str] = []
 
@@ -77,10 +84,10 @@ def _scaled_slope(xp: Any, v: Any, x: Any, y: Any, near: Any, c: Any) -> Any:
     """Slope by `near` for arguments of moderate size, by the asymptotic series for large ones."""
     size = xp.abs(x)
     far = (size > 30) & (size > v * v)
-    u = x if x.dtype.kind == "c" else size
+    u = x if is_complex(x) else size
     u, w = xp.where(far, u, 1.0), xp.where(far, v, 0.5)
     slope = _asymptotic_slope(xp, w, u, xp.where(far, y, 0.0), c)
-    if x.dtype.kind != "c":
+    if not is_complex(x):
         slope = slope * xp.where(x < 0, -1.0, 1.0)
     return xp.where(far, slope, near(xp.where(far, 1.0, x)))
 
@@ -124,19 +131,19 @@ def _declare_by_modulus(ufunc: Any, name: str, sign: int, part: str) -> None:
         return _ive_real(xp, v, x, y) if part == "real" else _half(xp, name, v, x, sign)
 
     def jvp(xp: Any, t: Any, x0: Any, x1: Any, y: Any) -> Any:
-        if x1.dtype.kind != "c":
+        if not is_complex(x1):
             return t * real_slope(xp, x0, x1, y)
         holomorphic, modulus = slopes(xp, x0, x1, y)
         return t * holomorphic + getattr(xp, part)(t) * modulus
 
     def vjp(xp: Any, g: Any, x0: Any, x1: Any, y: Any) -> Any:
-        if x1.dtype.kind != "c":
+        if not is_complex(x1):
             return g * real_slope(xp, x0, x1, y)
         holomorphic, modulus = slopes(xp, x0, x1, y)
         return g * holomorphic + (1 if part == "real" else -1j) * xp.real(g * modulus)
 
     primitive = general(ufunc.__name__, ufunc, (refuse, jvp), (refuse, vjp), refuses=True)
-    FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
+    enter(ufunc, primitive)
 
 
 _declare_by_modulus(special.jve, "jve", -1, "imag")
@@ -149,15 +156,13 @@ declare_many(special.airy, lambda xp, x, y: (y[1], x * y[0], y[3], x * y[2]))
 
 
 def _airye_slopes(xp: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    if x.dtype.kind == "c":
+    if is_complex(x):
         raise RuleError(
             "scipy.special.airye: the derivative at complex arguments is not implemented (the scaling is not "
             "holomorphic); use scipy.special.airy, or a real argument"
         )
-    right = x >= 0  # on the left the first two are nan, as values; the others are those of airy
     root = xp.where(x > 0, xp.sqrt(xp.where(x > 0, x, 1.0)), 0.0)
-    ai, aip = xp.where(right, y[0], 0.0), xp.where(right, y[1], 0.0)
-    return aip + root * ai, x * ai + root * aip, y[3] - root * y[2], x * y[2] - root * y[3]
+    return y[1] + root * y[0], x * y[0] + root * y[1], y[3] - root * y[2], x * y[2] - root * y[3]
 
 
 declare_many(special.airye, _airye_slopes)
@@ -181,7 +186,7 @@ declare_one(special.kerp, lambda xp, x, y: _second(xp, x, y, -sf(xp).kei(x)))
 declare_one(special.keip, lambda xp, x, y: _second(xp, x, y, sf(xp).ker(x)))
 declare_many(
     special.kelvin,
-    lambda xp, x, y: (y[2], y[3], _second(xp, x, y[2], 1j * y[0]), _second(xp, x, y[3], 1j * y[1])),
+    lambda xp, x, y: (y[2], y[3], _second(xp, x, y[2], y[0] * 1j), _second(xp, x, y[3], y[1] * 1j)),
 )
 
 # ---- integrals of Bessel functions

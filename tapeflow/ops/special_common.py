@@ -10,15 +10,28 @@ from collections.abc import Callable
 from functools import partial as bind_first
 from typing import Any
 
+import numpy as np
 from scipy import special
 
+from tapeflow.core.forward import PUSHERS
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, make_rule
 from tapeflow.core.rules import Partial, call_ufunc, elementwise, unary
 from tapeflow.core.tracer import plain
 from tapeflow.core.wengert import RECORDERS
 from tapeflow.errors import RuleError
 
-__all__ = ["declare", "declare_many", "declare_one", "inner_ufunc", "lower", "no_derivative", "ratio_at_zero", "sf"]
+__all__ = [
+    "declare",
+    "declare_many",
+    "declare_one",
+    "enter",
+    "inner_ufunc",
+    "is_complex",
+    "lower",
+    "no_derivative",
+    "ratio_at_zero",
+    "sf",
+]
 
 HYPERGEOMETRIC_RADIUS = 0.5
 
@@ -30,22 +43,39 @@ def sf(xp: Any) -> Any:
 
 
 def declare_one(ufunc: Any, partial: Partial, *, pole: bool = False, reason: str | None = None) -> Primitive:
-    """Declare a function of one operand whose result has the operand's dtype, with the fast recorder."""
+    """Declare a function of one operand whose result and partial have the operand's dtype, with the fast recorder."""
     primitive = unary(ufunc, partial, pole=pole, reason=reason)
-    RECORDERS[ufunc] = _unless_converted(RECORDERS[ufunc], FUNCTIONS[ufunc])
+    slow = enter(ufunc, primitive)
+    for table in (RECORDERS, PUSHERS):
+        table[ufunc] = _unless_half(table[ufunc], slow)
     return primitive
 
 
-def _unless_converted(fast: Callable[[Any], Any], slow: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    # SciPy computes half precision in double, and the fast edges do not convert back.
+def _unless_half(fast: Callable[[Any], Any], slow: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: slow(x) if plain(x).dtype.char == "e" else fast(x)
+
+
+def enter(ufunc: Any, primitive: Primitive) -> Callable[..., Any]:
+    """Make a primitive what the ufunc does for traced values."""
+    FUNCTIONS[ufunc] = bind_first(_call, primitive)
+    return FUNCTIONS[ufunc]
+
+
+def _call(primitive: Primitive, *args: Any, **options: Any) -> Any:
+    """Call a ufunc, with half precision converted beforehand, as SciPy does, so that rules see none."""
+    if any(getattr(a, "dtype", None) == np.float16 for a in args):
+        ufunc: Any = primitive.evaluate
+        given = [a.dtype if hasattr(a, "dtype") else type(a) for a in args]
+        wanted = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout))
+        args = tuple(a.astype(w) if hasattr(a, "dtype") else a for a, w in zip(args, wanted, strict=False))
+    return call_ufunc(primitive, *args, **options)
 
 
 def declare(ufunc: Any, *partials: Partial, pole: bool = False, reason: str | None = None) -> Primitive:
     """Declare an elementwise ufunc by a partial for each operand; those of `no_derivative` raise when they are asked."""
     primitive = elementwise(ufunc.__name__, ufunc, *partials, pole=pole, reason=reason)
     primitive.refuses = any(isinstance(p, Rule) and not p.names for p in partials)
-    FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
+    enter(ufunc, primitive)
     return primitive
 
 
@@ -54,7 +84,7 @@ def declare_many(ufunc: Any, *slopes: Callable[..., tuple[Any, ...]] | Rule) -> 
     pairs = [(s, s) if isinstance(s, Rule) else _rules_of_many(s) for s in slopes]
     jvps, vjps = (tuple(pair[k] for pair in pairs) for k in (0, 1))
     primitive = Primitive(ufunc.__name__, ufunc, jvps, vjps, refuses=any(isinstance(s, Rule) for s in slopes))
-    FUNCTIONS[ufunc] = bind_first(call_ufunc, primitive)
+    enter(ufunc, primitive)
     return primitive
 
 
@@ -62,12 +92,25 @@ def _rules_of_many(slopes: Callable[..., tuple[Any, ...]]) -> tuple[Rule, Rule]:
     names = make_rule(slopes, skip=1).names
 
     def jvp(xp: Any, t: Any, *residuals: Any) -> tuple[Any, ...]:
-        return tuple(t * s for s in slopes(xp, *residuals))
+        return tuple(_share(xp, t, k, s, slopes, residuals) for k, s in enumerate(slopes(xp, *residuals)))
 
     def vjp(xp: Any, g: Any, *residuals: Any) -> Any:
-        return sum(part * s for part, s in zip(g, slopes(xp, *residuals), strict=True))
+        found = slopes(xp, *residuals)
+        return sum(_share(xp, part, k, s, slopes, residuals) for k, (part, s) in enumerate(zip(g, found, strict=True)))
 
     return Rule(jvp, names), Rule(vjp, names)
+
+
+def _share(xp: Any, g: Any, k: int, slope: Any, slopes: Any, residuals: tuple[Any, ...]) -> Any:
+    """Product with one output's partial, where zero times an infinite one is zero (as for `unary(..., pole=True)`)."""
+    if not xp.all(xp.isfinite(slope)):
+        masked = (g == 0) & ~xp.isfinite(slope)
+        slope = slopes(xp, *(_elsewhere(xp, masked, r) for r in residuals))[k]
+    return g * slope
+
+
+def _elsewhere(xp: Any, masked: Any, x: Any) -> Any:
+    return tuple(_elsewhere(xp, masked, part) for part in x) if isinstance(x, tuple) else xp.where(masked, 1, x)
 
 
 def no_derivative(function: str, operand: str, why: str = "has no closed form") -> Rule:
@@ -91,6 +134,11 @@ class _Probe:
 def inner_ufunc(function: Callable[..., Any], *args: Any) -> Any:
     """Return the ufunc that a wrapper of SciPy hands its last argument to."""
     return function(*args, _Probe())
+
+
+def is_complex(x: Any) -> bool:
+    """Whether a value is complex; NumPy's arithmetic can leave a Python number in a rule."""
+    return x.dtype.kind == "c" if hasattr(x, "dtype") else isinstance(x, complex)
 
 
 def lower(xp: Any, n: Any) -> Any:

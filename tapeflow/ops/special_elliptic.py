@@ -31,7 +31,7 @@ NEARLY = 0.2
 def _integral(xp: Any, *factors: tuple[Any, float]) -> Any:
     """Integral over t > 0 of the product of (t + x)**-p; the first x sets the scale."""
     scale = xp.abs(factors[0][0])
-    t = scale[..., None] * _NODES.astype(scale.dtype)
+    t = scale[..., None] * _NODES
     total = 2 * _STEP * t
     for x, power in factors:
         total = total * (t + x[..., None]) ** -power
