@@ -12,6 +12,7 @@ from tapeflow.ops import (
     special_bessel,
     special_distributions,
     special_elliptic,
+    special_incomplete,
     special_polynomials,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "special_bessel",
     "special_distributions",
     "special_elliptic",
+    "special_incomplete",
     "special_polynomials",
 ]

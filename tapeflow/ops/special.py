@@ -1,7 +1,7 @@
 """The gamma, beta, zeta, error, logistic, entropy and exponential-integral families of `scipy.special`.
 
 Unless a source stands beside it, a derivative is the one in the NIST Digital Library of Mathematical Functions (DLMF):
-chapters 5 (gamma), 6 and 7 (exponential integral, error function), 8 (incomplete gamma and beta), 25 (zeta). Rules call
+chapters 5 (gamma), 6 and 7 (exponential integral, error function), 25 (zeta). Rules call
 only functions that have rules themselves, so all of them differentiate again.
 """
 
@@ -15,18 +15,21 @@ from scipy import special
 from tapeflow.core.rules import share
 from tapeflow.errors import RuleError
 from tapeflow.ops.special_common import (
+    BERNOULLI,
     HYPERGEOMETRIC_RADIUS,
     declare,
     declare_many,
     declare_one,
+    horner,
     inner_ufunc,
     is_complex,
     no_derivative,
+    psi_gain,
     ratio_at_zero,
     sf,
 )
 
-__all__ = ["beta_density", "erfcx_bend", "erfcx_slope", "exprel_slope", "gamma_density", "log1p_ratio_slope"]
+__all__ = ["erfcx_bend", "erfcx_slope", "exprel_slope", "log1p_ratio_slope"]
 
 ROOT_PI = math.sqrt(math.pi)
 ROOT_TWO = math.sqrt(2.0)
@@ -34,7 +37,6 @@ ROOT_TWO_PI = math.sqrt(2 * math.pi)
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
 DEGREE = math.pi / 180.0
-BERNOULLI = [float(b) for b in special.bernoulli(24)[2::2]]  # B2, B4, ..., B24
 
 # ---- gamma
 
@@ -57,30 +59,9 @@ def _complex_trigamma(xp: Any, z: Any) -> Any:
     a = xp.where(left, 1 - z, z)
     steps = sum(1 / (a + k) ** 2 for k in range(12))
     w = 1 / (a + 12)
-    tail = w + w * w / 2 + w**3 * _horner(BERNOULLI[:10], w * w)
+    tail = w + w * w / 2 + w**3 * horner(BERNOULLI[:10], w * w)
     reflected = (math.pi / xp.sin(math.pi * xp.where(left, z, 0.5))) ** 2
     return xp.where(left, reflected - steps - tail, steps + tail)
-
-
-def _horner(coefficients: list[float], x: Any) -> Any:
-    """Evaluate a polynomial, lowest coefficient first."""
-    total: Any = coefficients[-1]
-    for c in reversed(coefficients[:-1]):
-        total = total * x + c
-    return total
-
-
-def _psi_gain(xp: Any, a: Any, b: Any) -> Any:
-    """psi(a + b) - psi(a), without cancellation where a and a + b are positive (DLMF 5.5.2, 5.11.2)."""
-    good = (a > 0) & (a + b > 0)
-    u, d = xp.where(good, a, 1.0), xp.where(good, b, 0.0)
-    steps = sum(d / ((u + k) * (u + d + k)) for k in range(10))
-    u = u + 10
-    growth = xp.log1p(d / u)
-    tail = sum(c / (2 * k) * u ** (-2 * k) * xp.expm1(-2 * k * growth) for k, c in enumerate(BERNOULLI[:8], 1))
-    by_parts = steps + growth + d / (2 * u * (u + d)) - tail
-    u, v = xp.where(good, 1.0, a), xp.where(good, 1.0, a + b)
-    return xp.where(good, by_parts, sf(xp).psi(v) - sf(xp).psi(u))
 
 
 declare_one(special.gamma, lambda xp, x, y: y * sf(xp).psi(x))
@@ -91,18 +72,18 @@ declare_one(special.psi, _trigamma)
 declare_one(special.gammasgn, 0, reason="piecewise constant")
 declare(
     special.beta,
-    lambda xp, x0, x1, y: -y * _psi_gain(xp, x0, x1),
-    lambda xp, x0, x1, y: -y * _psi_gain(xp, x1, x0),
+    lambda xp, x0, x1, y: -y * psi_gain(xp, x0, x1),
+    lambda xp, x0, x1, y: -y * psi_gain(xp, x1, x0),
 )
-declare(special.betaln, lambda xp, x0, x1: -_psi_gain(xp, x0, x1), lambda xp, x0, x1: -_psi_gain(xp, x1, x0))
+declare(special.betaln, lambda xp, x0, x1: -psi_gain(xp, x0, x1), lambda xp, x0, x1: -psi_gain(xp, x1, x0))
 declare(
     special.binom,
-    lambda xp, x0, x1, y: y * _psi_gain(xp, x0 - x1 + 1, x1),
-    lambda xp, x0, x1, y: y * _psi_gain(xp, x1 + 1, x0 - 2 * x1),
+    lambda xp, x0, x1, y: y * psi_gain(xp, x0 - x1 + 1, x1),
+    lambda xp, x0, x1, y: y * psi_gain(xp, x1 + 1, x0 - 2 * x1),
 )
 declare(
     special.poch,
-    lambda xp, x0, x1, y: y * _psi_gain(xp, x0, x1),
+    lambda xp, x0, x1, y: y * psi_gain(xp, x0, x1),
     lambda xp, x0, x1, y: y * sf(xp).psi(x0 + x1),
 )
 
@@ -151,75 +132,6 @@ _riemann_zeta = inner_ufunc(special.zeta)
 declare(_zeta, lambda xp, x0, x1: _zeta_slope(xp, x0, x1), lambda xp, x0, x1: -x0 * sf(xp).zeta(x0 + 1, x1))
 declare(_riemann_zeta, _riemann_slope)
 declare(special.zetac, _riemann_slope)
-
-# ---- incomplete gamma and beta
-
-
-def _excess(xp: Any, u: Any) -> Any:
-    """U - log(1 + u)."""
-    return ratio_at_zero(xp, u, lambda v: v * v / 2 * sf(xp).hyp2f1(1.0, 2.0, 3.0, -v), lambda v: v - xp.log1p(v))
-
-
-def _stirling_remainder(a: Any) -> Any:
-    """What Stirling's formula for log(gamma(a)) leaves, for a of 10 and more (DLMF 5.11.1)."""
-    return _horner([c / (2 * k * (2 * k - 1)) for k, c in enumerate(BERNOULLI[:8], 1)], 1 / (a * a)) / a
-
-
-# In the densities logarithms of gamma cancel where the parameters are large; a saddle-point form does not (Loader 2000).
-
-
-def gamma_density(xp: Any, a: Any, x: Any) -> Any:
-    """x**(a-1) exp(-x) / gamma(a)."""
-    large = a >= 10
-    b, small = xp.where(large, a, 10.0), xp.where(large, 1.0, a)
-    positive = x > 0
-    u = xp.where(large & positive, x, b) / b - 1
-    saddle = xp.exp(-b * _excess(xp, u) - _stirling_remainder(b)) / (ROOT_TWO_PI * xp.sqrt(b) * (u + 1))
-    direct = xp.exp(sf(xp).xlogy(small - 1, xp.where(large, 1.0, x)) - x - sf(xp).gammaln(small))
-    return xp.where(large, xp.where(positive, saddle, 0.0), direct)
-
-
-def beta_density(xp: Any, a: Any, b: Any, x: Any) -> Any:
-    """x**(a-1) (1-x)**(b-1) / beta(a, b)."""
-    large = (a >= 10) & (b >= 10)
-    c, d = xp.where(large, a, 10.0), xp.where(large, b, 10.0)
-    inside = (x > 0) & (x < 1)
-    v = xp.where(large & inside, x, 0.5)
-    n = c + d
-    gap = v - c / n
-    remainder = _stirling_remainder(c) + _stirling_remainder(d) - _stirling_remainder(n)
-    exponent = c * _excess(xp, gap * n / c) + d * _excess(xp, -gap * n / d) + remainder
-    saddle = xp.sqrt(c * d / n) / ROOT_TWO_PI * xp.exp(-exponent) / (v * (1 - v))
-    c, d, v = xp.where(large, 1.0, a), xp.where(large, 1.0, b), xp.where(large, 0.5, x)
-    direct = xp.exp(sf(xp).xlogy(c - 1, v) + sf(xp).xlog1py(d - 1, -v) - sf(xp).betaln(c, d))
-    return xp.where(large, xp.where(inside, saddle, 0.0), direct)
-
-
-_SHAPE = "is not implemented"
-
-
-def _no_shape(name: str, operand: str = "shape parameter a") -> Any:
-    return no_derivative(name, operand, _SHAPE)
-
-
-declare(special.gammainc, _no_shape("gammainc"), lambda xp, x0, x1: gamma_density(xp, x0, x1))
-declare(special.gammaincc, _no_shape("gammaincc"), lambda xp, x0, x1: -gamma_density(xp, x0, x1))
-declare(special.gammaincinv, _no_shape("gammaincinv"), lambda xp, x0, y: 1 / gamma_density(xp, x0, y))
-declare(special.gammainccinv, _no_shape("gammainccinv"), lambda xp, x0, y: -1 / gamma_density(xp, x0, y))
-for _ufunc, _sign in ((special.betainc, 1), (special.betaincc, -1)):
-    declare(
-        _ufunc,
-        _no_shape(_ufunc.__name__),
-        _no_shape(_ufunc.__name__, "shape parameter b"),
-        lambda xp, x0, x1, x2, sign=_sign: sign * beta_density(xp, x0, x1, x2),
-    )
-for _ufunc, _sign in ((special.betaincinv, 1), (special.betainccinv, -1)):
-    declare(
-        _ufunc,
-        _no_shape(_ufunc.__name__),
-        _no_shape(_ufunc.__name__, "shape parameter b"),
-        lambda xp, x0, x1, y, sign=_sign: sign / beta_density(xp, x0, x1, y),
-    )
 
 # ---- error function
 
@@ -312,7 +224,7 @@ def exprel_slope(xp: Any, x: Any) -> Any:
     y = sf(xp).exprel(x)
     near = xp.abs(x) < 1
     u = xp.where(near, x, 0.0)
-    series = _horner([1 / ((k + 2) * math.factorial(k)) for k in range(20)], u)
+    series = horner([1 / ((k + 2) * math.factorial(k)) for k in range(20)], u)
     u = xp.where(near, 1.0, x)
     low = (xp.exp(xp.where(u < 0, u, 0.0)) - y) / u
     return xp.where(near, series, xp.where(u < 0, low, y - (y - 1) / u))

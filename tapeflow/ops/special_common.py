@@ -21,19 +21,24 @@ from tapeflow.core.wengert import RECORDERS
 from tapeflow.errors import RuleError
 
 __all__ = [
+    "BERNOULLI",
+    "HYPERGEOMETRIC_RADIUS",
     "declare",
     "declare_many",
     "declare_one",
     "enter",
+    "horner",
     "inner_ufunc",
     "is_complex",
     "lower",
     "no_derivative",
+    "psi_gain",
     "ratio_at_zero",
     "sf",
 ]
 
 HYPERGEOMETRIC_RADIUS = 0.5
+BERNOULLI = [float(b) for b in special.bernoulli(24)[2::2]]  # B2, B4, ..., B24
 
 
 def sf(xp: Any) -> Any:
@@ -150,3 +155,24 @@ def ratio_at_zero(xp: Any, x: Any, series: Callable[[Any], Any], ratio: Callable
     """Evaluate a ratio that loses digits near 0: by `series` there, by `ratio` elsewhere, neither on the other's ground."""
     near = xp.abs(x) < HYPERGEOMETRIC_RADIUS
     return xp.where(near, series(xp.where(near, x, 0.0)), ratio(xp.where(near, 1.0, x)))
+
+
+def horner(coefficients: list[float], x: Any) -> Any:
+    """Evaluate a polynomial, lowest coefficient first."""
+    total: Any = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        total = total * x + c
+    return total
+
+
+def psi_gain(xp: Any, a: Any, b: Any) -> Any:
+    """psi(a + b) - psi(a), without cancellation where a and a + b are positive (DLMF 5.5.2, 5.11.2)."""
+    good = (a > 0) & (a + b > 0)
+    u, d = xp.where(good, a, 1.0), xp.where(good, b, 0.0)
+    steps = sum(d / ((u + k) * (u + d + k)) for k in range(10))
+    u = u + 10
+    growth = xp.log1p(d / u)
+    tail = sum(c / (2 * k) * u ** (-2 * k) * xp.expm1(-2 * k * growth) for k, c in enumerate(BERNOULLI[:8], 1))
+    by_parts = steps + growth + d / (2 * u * (u + d)) - tail
+    u, v = xp.where(good, 1.0, a), xp.where(good, 1.0, a + b)
+    return xp.where(good, by_parts, sf(xp).psi(v) - sf(xp).psi(u))

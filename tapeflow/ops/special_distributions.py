@@ -1,6 +1,6 @@
 """Distribution functions of `scipy.special` and their inverses, by their densities.
 
-Derivatives in the variable are exact; those in the parameters are given where they are elementary and refused elsewhere.
+Derivatives in shape parameters come from the incomplete gamma and beta functions; those in counts are refused.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from scipy import special
 
-from tapeflow.ops.special import beta_density, erfcx_bend, erfcx_slope, gamma_density
+from tapeflow.ops.special import erfcx_bend, erfcx_slope
 from tapeflow.ops.special_common import declare, declare_one, no_derivative, sf
+from tapeflow.ops.special_incomplete import beta_density, beta_shape, beta_weight, gamma_density, gamma_shape
 
 __all__: list[str] = []
 
@@ -25,31 +26,29 @@ def _no(name: str, operand: str) -> Any:
     return no_derivative(name, operand, "is not implemented")
 
 
-def _family(density: Density, parameters: tuple[str, ...], **members: int) -> None:
-    """Declare distribution functions (density times a sign) and inverses (its reciprocal) that share parameters.
+def _family(density: Density, slopes: tuple[Density | str, ...], **members: int) -> None:
+    """Declare functions of parameters and a variable, and their inverses in the variable.
 
-    `members` maps names to the sign, or to the sign times two for an inverse.
+    `slopes` are the derivatives of a distribution function in its parameters (the name of one stands for a refusal) and
+    `density` is the one in the variable. `members` gives each function its sign, doubled for an inverse.
     """
     for name, kind in members.items():
-        rules: list[Any] = [_no(name, p) for p in parameters]
-        last = len(parameters)
-        if abs(kind) == 1:
-            rules.append(_of_variable(density, kind, last))
-        else:
-            rules.append(_of_probability(density, kind // 2, last))
-        declare(getattr(special, name), *rules)
+        of_parameter, of_variable = (_value, _value) if abs(kind) == 1 else (_implicit, _reciprocal)
+        sign = 1 if kind > 0 else -1
+        rules = [_no(name, s) if isinstance(s, str) else of_parameter(s, density, sign) for s in slopes]
+        declare(getattr(special, name), *rules, of_variable(density, density, sign))
 
 
-def _of_variable(density: Density, sign: int, last: int) -> Any:
-    if last == 1:
-        return lambda xp, x0, x1: sign * density(xp, x0, x1)
-    return lambda xp, x0, x1, x2: sign * density(xp, x0, x1, x2)
+def _value(slope: Density, density: Density, sign: int) -> Any:
+    return lambda xp, xs: sign * slope(xp, *xs)
 
 
-def _of_probability(density: Density, sign: int, last: int) -> Any:
-    if last == 1:
-        return lambda xp, x0, y: sign / density(xp, x0, y)
-    return lambda xp, x0, x1, y: sign / density(xp, x0, x1, y)
+def _implicit(slope: Density, density: Density, sign: int) -> Any:
+    return lambda xp, xs, y: -slope(xp, *xs[:-1], y) / density(xp, *xs[:-1], y)
+
+
+def _reciprocal(slope: Density, density: Density, sign: int) -> Any:
+    return lambda xp, xs, y: sign / density(xp, *xs[:-1], y)
 
 
 # ---- Student's t, chi-squared, F
@@ -71,33 +70,98 @@ def _f_density(xp: Any, n: Any, d: Any, x: Any) -> Any:
     return beta_density(xp, 0.5 * n, 0.5 * d, n * x / scale) * n * d / (scale * scale)
 
 
-_family(_t_density, ("degrees of freedom df",), stdtr=1, stdtrit=2)
-_family(
-    lambda xp, v, x: 0.5 * gamma_density(xp, 0.5 * v, 0.5 * x), ("degrees of freedom v",), chdtr=1, chdtrc=-1, chdtri=-2
-)
-_family(_f_density, ("degrees of freedom dfn", "degrees of freedom dfd"), fdtr=1, fdtrc=-1, fdtri=2)
+def _t_shape(xp: Any, df: Any, t: Any) -> Any:
+    """From the incomplete beta function of df / (df + t**2), at the parameters df/2 and 1/2."""
+    square = t * t
+    scale = df + square
+    x, y = df / scale, square / scale
+    in_a = beta_shape(xp, 0.5 * df, 0.5, x, y)
+    return -xp.sign(t) * (0.25 * in_a + 0.5 * beta_weight(xp, 0.5 * df, 0.5, x, y) / df)
+
+
+def _f_in_n(xp: Any, n: Any, d: Any, x: Any) -> Any:
+    u, v = n * x / (d + n * x), d / (d + n * x)
+    return 0.5 * beta_shape(xp, 0.5 * n, 0.5 * d, u, v) + beta_weight(xp, 0.5 * n, 0.5 * d, u, v) / n
+
+
+def _f_in_d(xp: Any, n: Any, d: Any, x: Any) -> Any:
+    u, v = n * x / (d + n * x), d / (d + n * x)
+    return -0.5 * beta_shape(xp, 0.5 * d, 0.5 * n, v, u) - beta_weight(xp, 0.5 * n, 0.5 * d, u, v) / d
+
+
+def _chi_density(xp: Any, v: Any, x: Any) -> Any:
+    return 0.5 * gamma_density(xp, 0.5 * v, 0.5 * x)
+
+
+def _chi_shape(xp: Any, v: Any, x: Any) -> Any:
+    return 0.5 * gamma_shape(xp, 0.5 * v, 0.5 * x)
+
+
+_family(_t_density, (_t_shape,), stdtr=1, stdtrit=2)
+_family(_chi_density, (_chi_shape,), chdtr=1, chdtrc=-1, chdtri=-2)
+_family(_f_density, (_f_in_n, _f_in_d), fdtr=1, fdtrc=-1, fdtri=2)
 
 # ---- gamma, whose rate a is elementary: gdtr(a, b, x) is a function of a x
 
-for _name, _sign in (("gdtr", 1), ("gdtrc", -1)):
-    declare(
-        getattr(special, _name),
-        lambda xp, x0, x1, x2, sign=_sign: sign * x2 * gamma_density(xp, x1, x0 * x2),
-        _no(_name, "shape parameter b"),
-        lambda xp, x0, x1, x2, sign=_sign: sign * x0 * gamma_density(xp, x1, x0 * x2),
-    )
+_family(
+    lambda xp, a, b, x: a * gamma_density(xp, b, a * x),
+    (
+        lambda xp, a, b, x: x * gamma_density(xp, b, a * x),
+        lambda xp, a, b, x: gamma_shape(xp, b, a * x),
+    ),
+    gdtr=1,
+    gdtrc=-1,
+    gdtrix=2,
+)
+
+# ---- inverses in a parameter, by the implicit function theorem
+
 declare(
-    special.gdtrix,
-    lambda xp, x0, y: -y / x0,
-    _no("gdtrix", "shape parameter b"),
-    lambda xp, x0, x1, y: 1 / (x0 * gamma_density(xp, x1, x0 * y)),
+    special.stdtridf,
+    lambda xp, x1, y: 1 / _t_shape(xp, y, x1),
+    lambda xp, x1, y: -_t_density(xp, y, x1) / _t_shape(xp, y, x1),
+)
+declare(
+    special.chdtriv,
+    lambda xp, x1, y: 1 / _chi_shape(xp, y, x1),
+    lambda xp, x1, y: -_chi_density(xp, y, x1) / _chi_shape(xp, y, x1),
+)
+declare(
+    special.fdtridfd,
+    lambda xp, x0, x2, y: -_f_in_n(xp, x0, y, x2) / _f_in_d(xp, x0, y, x2),
+    lambda xp, x0, x2, y: 1 / _f_in_d(xp, x0, y, x2),
+    lambda xp, x0, x2, y: -_f_density(xp, x0, y, x2) / _f_in_d(xp, x0, y, x2),
 )
 declare(
     special.gdtria,
     lambda xp, x1, x2, y: 1 / (x2 * gamma_density(xp, x1, x2 * y)),
-    _no("gdtria", "shape parameter b"),
+    lambda xp, x1, x2, y: -gamma_shape(xp, x1, x2 * y) / (x2 * gamma_density(xp, x1, x2 * y)),
     lambda xp, x2, y: -y / x2,
 )
+declare(
+    special.gdtrib,
+    lambda xp, x0, x2, y: -x2 * gamma_density(xp, y, x0 * x2) / gamma_shape(xp, y, x0 * x2),
+    lambda xp, x0, x2, y: 1 / gamma_shape(xp, y, x0 * x2),
+    lambda xp, x0, x2, y: -x0 * gamma_density(xp, y, x0 * x2) / gamma_shape(xp, y, x0 * x2),
+)
+declare(
+    special.pdtrik,
+    lambda xp, x1, y: -1 / gamma_shape(xp, y + 1, x1),
+    lambda xp, x1, y: -gamma_density(xp, y + 1, x1) / gamma_shape(xp, y + 1, x1),
+)
+if hasattr(special, "btdtria"):
+    declare(
+        special.btdtria,
+        lambda xp, x1, x2, y: 1 / beta_shape(xp, y, x1, x2, 1 - x2),
+        lambda xp, x1, x2, y: beta_shape(xp, x1, y, 1 - x2, x2) / beta_shape(xp, y, x1, x2, 1 - x2),
+        lambda xp, x1, x2, y: -beta_density(xp, y, x1, x2) / beta_shape(xp, y, x1, x2, 1 - x2),
+    )
+    declare(
+        special.btdtrib,
+        lambda xp, x0, x2, y: beta_shape(xp, x0, y, x2, 1 - x2) / beta_shape(xp, y, x0, 1 - x2, x2),
+        lambda xp, x0, x2, y: -1 / beta_shape(xp, y, x0, 1 - x2, x2),
+        lambda xp, x0, x2, y: beta_density(xp, x0, y, x2) / beta_shape(xp, y, x0, 1 - x2, x2),
+    )
 
 # ---- binomial, negative binomial, Poisson: in the probability or the mean
 

@@ -69,6 +69,15 @@ for _f in (special.betainc, special.betaincc):
 for _f in (special.betaincinv, special.betainccinv):
     case(_f, at(_f, np.array([[0.8], [3.2]]), 1.7), unit(2, 3))
 
+for _f in (special.gammainc, special.gammaincc):
+    case(_f, None, fixed([[0.4], [1.7], [6.0], [30.0]]), fixed([0.3, 5.0, 27.0]), note="shape")
+for _f in (special.gammaincinv, special.gammainccinv):
+    case(_f, None, fixed([[0.8], [1.7], [6.0]]), unit(3, 3), note="shape")
+for _f in (special.betainc, special.betaincc):
+    case(_f, None, fixed([[0.7], [1.8], [12.0]]), fixed([0.6, 2.3, 15.0]), unit(3, 3), note="shape")
+for _f in (special.betaincinv, special.betainccinv):
+    case(_f, None, fixed([[0.9], [1.8]]), fixed([0.8, 2.3]), real(2, 2, low=0.2, high=0.8), note="shape")
+
 # ---- error functions
 
 for _f in (special.erf, special.erfc, special.erfcx, special.erfi, special.dawsn, special.ndtr, special.log_ndtr):
@@ -270,6 +279,27 @@ case(special.gdtrix, lambda a, p: special.gdtrix(a, 2.5, p), positive(2, 3), uni
 case(special.gdtria, lambda p, x: special.gdtria(p, 2.5, x), unit(2, 3), positive(3))
 for _f in (special.bdtr, special.bdtrc):
     case(_f, at(_f, np.array([[0.0], [2.0], [5.0]]), 5), unit(3, 3))
+case(special.stdtr, None, fixed([1.0, 2.5, 30.0]), real(2, 3), note="shape")
+case(special.stdtrit, None, fixed([1.5, 2.5, 30.0]), real(2, 3, low=0.15, high=0.4), note="shape")
+for _f in (special.chdtr, special.chdtrc):
+    case(_f, None, fixed([1.0, 2.5, 30.0]), positive(2, 3), note="shape")
+case(special.chdtri, None, fixed([1.4, 2.5, 30.0]), unit(2, 3), note="shape")
+for _f in (special.fdtr, special.fdtrc):
+    case(_f, None, fixed([3.0, 1.2, 30.0]), fixed([4.5, 9.0, 22.0]), positive(2, 3), note="shape")
+case(special.fdtri, None, fixed([3.0, 2.2]), fixed([4.5, 9.0]), unit(2), note="shape")
+for _f in (special.gdtr, special.gdtrc):
+    case(_f, None, positive(2, 3), positive(3), positive(3), note="shape")
+case(special.gdtrix, None, positive(3), fixed([0.9, 2.5, 4.0]), unit(3), note="shape")
+case(special.gdtria, None, unit(3), fixed([0.9, 2.5, 4.0]), positive(3), note="shape")
+SEARCH = {law: "SciPy finds it by a search, to seven digits" for law in ("jvp", "second")}
+case(special.gdtrib, None, positive(3), fixed([0.3, 0.6, 0.8]), positive(3), skip=SEARCH)
+case(special.pdtrik, None, fixed([0.5, 0.6, 0.8]), real(3, low=3.0, high=6.0), skip=SEARCH)
+case(special.chdtriv, None, fixed([0.3, 0.6, 0.8]), positive(3), skip=SEARCH)
+case(special.stdtridf, None, fixed([0.8, 0.85, 0.82]), fixed([1.0, 1.1, 1.05]), skip=SEARCH)
+case(special.fdtridfd, None, fixed([3.0, 4.0]), fixed([0.5, 0.6]), fixed([1.0, 1.2]), skip=SEARCH)
+if hasattr(special, "btdtria"):
+    case(special.btdtria, None, fixed([0.3, 0.6]), fixed([1.5, 2.5]), fixed([0.4, 0.6]), skip=SEARCH)
+    case(special.btdtrib, None, fixed([1.5, 2.5]), fixed([0.3, 0.6]), fixed([0.4, 0.6]), skip=SEARCH)
 case(special.bdtri, at(special.bdtri, np.array([[0.0], [2.0], [4.0]]), 5), unit(3, 3))
 for _f in (special.nbdtr, special.nbdtrc, special.nbdtri):
     case(_f, at(_f, np.array([[0], [2], [5]]), 4), unit(3, 3))

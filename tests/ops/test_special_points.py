@@ -47,6 +47,7 @@ def gradient_of(f: Any, v: Any) -> Any:
 LOOSE = {  # what SciPy's own values, or differences of them, allow
     ("beta", (1e6, 1.0), 1): 1e-12,
     ("gammainc", (1e6, 1.001e6), 1): 1e-12,
+    ("betainc", (1e5, 2e5, 0.333), 1): 1e-12,
     ("erfcx", (7.9,), 2): 1e-11,
     ("ndtri", (1e-300,), 1): 1e-12,
 }
@@ -63,7 +64,8 @@ def test_accuracy(name: str, args: Any, place: int, order: int, value: complex) 
     f = function(name)
     one = lambda t: f(*args[:place], t, *args[place + 1 :])  # noqa: E731
     got = (tangent if order == 1 else second)(one, args[place])
-    np.testing.assert_allclose(got, value, rtol=LOOSE.get((name, args, order), 5e-14))
+    by_quadrature = name in ("gammainc", "betainc") and place < len(args) - 1
+    np.testing.assert_allclose(got, value, rtol=1e-11 if by_quadrature else LOOSE.get((name, args, order), 5e-14))
 
 
 # ---- zeros, poles and kinks
@@ -203,7 +205,10 @@ def test_airy_functions_scaled_on_the_left() -> None:
         (lambda n: special.eval_legendre(n, 0.5), "scipy.special.eval_legendre: the derivative in the degree n"),
         (lambda a: special.hyp2f1(a, 0.5, 0.7, 0.2), "scipy.special.hyp2f1: the derivative in the parameter a"),
         (lambda v: special.pbdv(v, 0.5)[0], "scipy.special.pbdv: the derivative in the order v"),
-        (lambda df: special.stdtr(df, 0.5), "scipy.special.stdtr: the derivative in the degrees of freedom df is not"),
+        (
+            lambda n: special.pdtr(n, 0.5),
+            "scipy.special.pdtr: the derivative in the count k is not implemented; pass k as",
+        ),
     ],
 )
 def test_derivatives_in_orders_and_parameters_are_refused(f: Any, text: str) -> None:
