@@ -227,7 +227,7 @@ def exprel_slope(xp: Any, x: Any) -> Any:
     series = horner([1 / ((k + 2) * math.factorial(k)) for k in range(20)], u)
     u = xp.where(near, 1.0, x)
     low = (xp.exp(xp.where(u < 0, u, 0.0)) - y) / u
-    return xp.where(near, series, xp.where(u < 0, low, y - (y - 1) / u))
+    return xp.where(near, series, xp.where(u < 0, low, y * (1 - 1 / u) + 1 / u))
 
 
 def log1p_ratio_slope(xp: Any, u: Any) -> Any:

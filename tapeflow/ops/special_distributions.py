@@ -163,6 +163,44 @@ if hasattr(special, "btdtria"):
         lambda xp, x0, x2, y: beta_density(xp, x0, y, x2) / beta_shape(xp, y, x0, 1 - x2, x2),
     )
 
+# ---- noncentral chi-squared
+
+
+def _noncentral_density(xp: Any, x: Any, df: Any, nc: Any) -> Any:
+    """By a scaled Bessel function of sqrt(nc x), or a hypergeometric one where that is small."""
+    far = nc * x > 1
+    u, v = xp.where(far, 1.0, x), xp.where(far, 0.0, nc)
+    near = _chi_density(xp, df, u) * xp.exp(-0.5 * v) * sf(xp).hyp0f1(0.5 * df, 0.25 * u * v)
+    u, v = xp.sqrt(xp.where(far, x, 1.0)), xp.sqrt(xp.where(far, nc, 1.0))
+    order = 0.5 * df - 1
+    gauss = 0.5 * xp.exp(-0.5 * (u - v) ** 2) * (u / v) ** order * sf(xp).ive(order, u * v)
+    return xp.where(far, gauss, near)
+
+
+def _noncentral_slope(xp: Any, x: Any, df: Any, nc: Any) -> Any:
+    """Derivative of chndtr in the noncentrality: minus the density of two degrees more."""
+    return -_noncentral_density(xp, x, df + 2.0, nc)
+
+
+declare(
+    special.chndtr,
+    lambda xp, x0, x1, x2: _noncentral_density(xp, x0, x1, x2),
+    no_derivative("chndtr", "degrees of freedom df"),
+    lambda xp, x0, x1, x2: _noncentral_slope(xp, x0, x1, x2),
+)
+declare(
+    special.chndtrix,
+    lambda xp, x1, x2, y: 1 / _noncentral_density(xp, y, x1, x2),
+    no_derivative("chndtrix", "degrees of freedom df"),
+    lambda xp, x1, x2, y: -_noncentral_slope(xp, y, x1, x2) / _noncentral_density(xp, y, x1, x2),
+)
+declare(
+    special.chndtrinc,
+    lambda xp, x0, x1, y: -_noncentral_density(xp, x0, x1, y) / _noncentral_slope(xp, x0, x1, y),
+    no_derivative("chndtrinc", "degrees of freedom df"),
+    lambda xp, x0, x1, y: 1 / _noncentral_slope(xp, x0, x1, y),
+)
+
 # ---- binomial, negative binomial, Poisson: in the probability or the mean
 
 

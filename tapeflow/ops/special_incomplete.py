@@ -79,7 +79,7 @@ def beta_density(xp: Any, a: Any, b: Any, x: Any, y: Any = None) -> Any:
     ends = xp.exp(
         sf(xp).xlogy(a - 1, xp.where(inside, 1.0, x))
         + sf(xp).xlogy(b - 1, xp.where(inside, 1.0, y))
-        - sf(xp).betaln(a, b)
+        - xp.where(inside, 0.0, sf(xp).betaln(a, b))
     )
     return xp.where(inside, beta_weight(xp, a, b, u, v) / (u * v), ends)
 
