@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from cases import Draw, case, cplx, fixed, real
 from scipy import special
 
 from tapeflow.ops.special_common import inner_ufunc
 
+MODERN = tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 15)
 POSITIVE = {"low": 0.3, "high": 3.0}
 UNIT = {"low": 0.1, "high": 0.9}
 ROUGH = {"jvp": "SciPy's values have few digits; test_special_points.py compares the derivative with exact ones"}
@@ -98,7 +100,12 @@ case(special.ndtri_exp, None, real(2, 3, low=-4.0, high=-0.1))
 case(special.fresnel, None, real(2, 3))
 case(special.fresnel, None, cplx(2, 3, high=1.2), note="complex")
 # SciPy's values of the first output are wrong at negative arguments.
-case(special.modfresnelp, None, positive(2, 3))
+case(
+    special.modfresnelp,
+    None,
+    positive(2, 3),
+    skip=None if MODERN else {"jvp": "this SciPy conjugates the second output"},
+)
 case(special.modfresnelm, None, positive(2, 3))
 
 # ---- logistic, exponentials, logarithms
@@ -231,9 +238,10 @@ case(special.lpmv, at(special.lpmv, 1, np.array([[2.0], [2.5], [1.0]])), unit(3,
 case(special.hyp0f1, at(special.hyp0f1, 1.3), real(2, 3), note="real")
 case(special.hyp0f1, at(special.hyp0f1, 1.3), split(2, 3), note="complex")
 case(special.hyp1f1, at(special.hyp1f1, 0.7, 1.3), real(2, 3), note="real")
-case(special.hyp1f1, at(special.hyp1f1, 0.7, 1.3), split(2, 3), note="complex")
+if MODERN:  # older versions have few digits
+    case(special.hyp1f1, at(special.hyp1f1, 0.7, 1.3), cplx(2, 3, high=0.8), note="complex")
 case(special.hyp2f1, at(special.hyp2f1, 0.7, 1.3, 2.1), real(2, 3, low=-2.0, high=0.8), note="real")
-case(special.hyp2f1, at(special.hyp2f1, 0.7, 1.3, 2.1), split(2, 3), note="complex")
+case(special.hyp2f1, at(special.hyp2f1, 0.7, 1.3, 2.1), cplx(2, 3, high=0.8), note="complex")
 case(special.hyperu, at(special.hyperu, 0.7, 1.3), positive(2, 3))
 for _name in ("wright_bessel", "log_wright_bessel"):
     if hasattr(special, _name):

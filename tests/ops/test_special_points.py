@@ -243,6 +243,10 @@ def test_a_plain_order_beside_a_traced_argument() -> None:
     [(special.zeta, 2.0 + 1j), (lambda z: special.airye(z)[0], 1.0 + 1j), (lambda s: special.zeta(s, 2.0), 2j)],
 )
 def test_complex_arguments_without_a_rule_are_refused(f: Any, x: complex) -> None:
+    try:
+        f(x)
+    except TypeError:
+        pytest.skip("this SciPy has no values there either")
     with pytest.raises(RuleError, match="complex"):
         gradient(f, x)
 
