@@ -35,9 +35,11 @@ __all__ = [
     "psi_gain",
     "ratio_at_zero",
     "sf",
+    "weighted_sum",
 ]
 
 HYPERGEOMETRIC_RADIUS = 0.5
+BLOCK = 1 << 22
 BERNOULLI = [float(b) for b in special.bernoulli(24)[2::2]]  # B2, B4, ..., B24
 
 
@@ -176,3 +178,10 @@ def psi_gain(xp: Any, a: Any, b: Any) -> Any:
     by_parts = steps + growth + d / (2 * u * (u + d)) - tail
     u, v = xp.where(good, 1.0, a), xp.where(good, 1.0, a + b)
     return xp.where(good, by_parts, sf(xp).psi(v) - sf(xp).psi(u))
+
+
+def weighted_sum(xp: Any, nodes: Any, weights: Any, size: int, term: Callable[[Any, Any], Any]) -> Any:
+    """Sum ``term(node, weight)`` over nodes on a last axis, so many at a time that temporaries stay below 32 MB."""
+    step = max(1, min(len(nodes), BLOCK // max(size, 1)))
+    blocks = (slice(k, k + step) for k in range(0, len(nodes), step))
+    return sum(xp.sum(term(nodes[block], weights[block]), axis=-1) for block in blocks)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from tapeflow.ops.special_common import declare, declare_many, declare_one, sf
+from tapeflow.ops.special_common import declare, declare_many, declare_one, sf, weighted_sum
 
 __all__: list[str] = []
 
@@ -25,17 +25,22 @@ __all__: list[str] = []
 
 _STEP = 0.25
 _NODES = np.exp(2 * np.arange(-40.0, 12.0, _STEP))
+_WEIGHTS = np.full_like(_NODES, 2 * _STEP)
 NEARLY = 0.2
 
 
 def _integral(xp: Any, *factors: tuple[Any, float]) -> Any:
     """Integral over t > 0 of the product of (t + x)**-p; the first x sets the scale."""
-    scale = xp.abs(factors[0][0])
-    t = scale[..., None] * _NODES
-    total = 2 * _STEP * t
-    for x, power in factors:
-        total = total * (t + x[..., None]) ** -power
-    return xp.sum(total, axis=-1)
+    scale = xp.abs(factors[0][0])[..., None]
+
+    def term(node: Any, weight: Any) -> Any:
+        t = scale * node
+        total = weight * t
+        for x, power in factors:
+            total = total * (t + x[..., None]) ** -power
+        return total
+
+    return weighted_sum(xp, _NODES, _WEIGHTS, scale.size, term)
 
 
 def _divided(xp: Any, x: Any, p: Any, difference: Any, *factors: tuple[Any, float]) -> Any:

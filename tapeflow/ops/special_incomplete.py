@@ -23,6 +23,7 @@ from tapeflow.ops.special_common import (
     horner,
     psi_gain,
     sf,
+    weighted_sum,
 )
 
 __all__ = ["beta_density", "beta_shape", "beta_weight", "gamma_density", "gamma_shape"]
@@ -91,6 +92,11 @@ _NODES = np.exp(_V - np.exp(-_V))
 _WEIGHTS = 0.1 * _NODES * (1 + np.exp(-_V))
 
 
+def _quadrature(xp: Any, width: Any, size: int, integrand: Any) -> Any:
+    """Integrate over s > 0 at nodes along a new last axis."""
+    return weighted_sum(xp, _NODES, _WEIGHTS, size, lambda node, weight: width * weight * integrand(width * node))
+
+
 def _column(x: Any) -> Any:
     """Make room for the nodes."""
     return x[..., None] if hasattr(x, "shape") else x
@@ -124,17 +130,23 @@ def _gamma_below(xp: Any, a: Any, x: Any, slope: Any) -> Any:
     """Over t = x exp(-s)."""
     a, x, slope = (_column(z) for z in (a, x, slope))
     width = 1 / (xp.maximum(a - x, 0.0) + xp.sqrt(a))
-    s = width * _NODES
-    return xp.sum(width * _WEIGHTS * (slope + s) * xp.exp(-a * s - x * xp.expm1(-s)), axis=-1)
+
+    def integrand(s: Any) -> Any:
+        return (slope + s) * xp.exp(-a * s - x * xp.expm1(-s))
+
+    return _quadrature(xp, width, slope.size, integrand)
 
 
 def _gamma_above(xp: Any, a: Any, x: Any, slope: Any) -> Any:
     """Over t = x + s."""
     a, x, slope = (_column(z) for z in (a, x, slope))
     width = xp.where(a < 1.5, 1.0, x / (xp.maximum(x - a, 0.0) + xp.sqrt(x)))
-    s = width * _NODES
-    growth = xp.log1p(s / x)
-    return xp.sum(width * _WEIGHTS * (growth - slope) * xp.exp((a - 1) * growth - s), axis=-1)
+
+    def integrand(s: Any) -> Any:
+        growth = xp.log1p(s / x)
+        return (growth - slope) * xp.exp((a - 1) * growth - s)
+
+    return _quadrature(xp, width, slope.size, integrand)
 
 
 def beta_shape(xp: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
@@ -170,10 +182,12 @@ def _beta_tail(xp: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
     more = xp.where(q > 1, q - 1, 0.0)
     spread = xp.sqrt(xp.where(q > 1, more * ratio * (1 + ratio), 1.0))
     width = 1 / xp.where(q > 1, xp.maximum(p - more * ratio, 0.0) + spread, p)
-    s = width * _NODES
-    growth = xp.log1p(-ratio * xp.expm1(-s))
-    integrand = xp.where(low, slope + s, growth - slope) * xp.exp(-p * s + (q - 1) * growth)
-    return xp.sum(width * _WEIGHTS * integrand, axis=-1) / side
+
+    def integrand(s: Any) -> Any:
+        growth = xp.log1p(-ratio * xp.expm1(-s))
+        return xp.where(low, slope + s, growth - slope) * xp.exp(-p * s + (q - 1) * growth)
+
+    return _quadrature(xp, width, slope.size, integrand) / side
 
 
 # ---- the functions and their inverses
