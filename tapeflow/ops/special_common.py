@@ -72,6 +72,7 @@ def _call(primitive: Primitive, *args: Any, **options: Any) -> Any:
     """Call a ufunc, with half precision converted beforehand, as SciPy does, so that rules see none."""
     if any(getattr(a, "dtype", None) == np.float16 for a in args):
         ufunc: Any = primitive.evaluate
+        args = tuple(np.asarray(a) if isinstance(a, list) else a for a in args)
         given = [a.dtype if hasattr(a, "dtype") else type(a) for a in args]
         wanted = ufunc.resolve_dtypes((*given, *[None] * ufunc.nout))
         args = tuple(a.astype(w) if hasattr(a, "dtype") else a for a, w in zip(args, wanted, strict=False))

@@ -304,6 +304,12 @@ def test_half_precision_is_converted_as_by_scipy() -> None:
         np.testing.assert_allclose(g, gradient(f, x.astype(float)), rtol=1e-3)
 
 
+def test_half_precision_beside_a_list() -> None:
+    g = gradient(lambda v: special.xlogy([1.0, 2.0], v), np.array([0.5, 4.0], np.float16))
+    assert g.dtype == np.float16
+    np.testing.assert_array_equal(g, [2, 0.5])
+
+
 def test_long_double() -> None:
     x = np.array([0.3, 1.5], np.longdouble)
     for f in (special.expit, special.log_expit, special.logit):
