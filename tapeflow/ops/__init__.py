@@ -22,6 +22,13 @@ from tapeflow.ops import (
     series,
     shapes,
     signal,
+    special,
+    special_bessel,
+    special_common,
+    special_distributions,
+    special_elliptic,
+    special_incomplete,
+    special_polynomials,
 )
 
 __all__ = [
@@ -46,4 +53,11 @@ __all__ = [
     "series",
     "shapes",
     "signal",
+    "special",
+    "special_bessel",
+    "special_common",
+    "special_distributions",
+    "special_elliptic",
+    "special_incomplete",
+    "special_polynomials",
 ]
