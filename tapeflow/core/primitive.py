@@ -10,12 +10,24 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["CREATORS", "FUNCTIONS", "Primitive", "Rule", "Traced", "bind", "implements", "next_level"]
+__all__ = [
+    "CREATORS",
+    "FUNCTIONS",
+    "LATE",
+    "Primitive",
+    "Rule",
+    "Traced",
+    "bind",
+    "implementation",
+    "implements",
+    "next_level",
+]
 
 next_level = itertools.count(1).__next__
 
@@ -24,6 +36,20 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 # Those of them that make arrays and are called with ``like=``, which NumPy takes away before it calls us.
 CREATORS: set[Callable[..., Any]] = set()
+
+
+# Modules whose functions are declared when they are first met, and what declares them: importing them takes long.
+LATE: dict[str, Callable[[], None]] = {}
+
+
+def implementation(function: Any) -> Callable[..., Any] | None:
+    """What NumPy's or another library's function does for traced arguments, if it has been declared."""
+    ours = FUNCTIONS.get(function)
+    if ours is None:
+        for module in [name for name in LATE if name in sys.modules]:
+            LATE.pop(module)()
+            ours = FUNCTIONS.get(function)
+    return ours
 
 
 class Traced:

@@ -123,7 +123,8 @@ def _product_at_poles(xp: Any, g: Any, partial: Callable[..., Any], residuals: A
     slope = partial(xp, *residuals)
     if anywhere(~xp.isfinite(slope)):
         # Evaluated elsewhere, not only replaced: the slope's own derivative must not meet the pole either.
-        slope = partial(xp, *(xp.where((g == 0) & ~xp.isfinite(slope), 1, r) for r in residuals))
+        bad = (g == 0) & ~xp.isfinite(slope)
+        return xp.where(bad, 0, g * partial(xp, *(xp.where(bad, 1, r) for r in residuals)))
     return g * slope
 
 

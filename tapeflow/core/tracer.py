@@ -16,7 +16,7 @@ import numpy as np
 
 from tapeflow import errors, pytree
 from tapeflow.backends import backend_for
-from tapeflow.core.primitive import CREATORS, FUNCTIONS, Traced
+from tapeflow.core.primitive import CREATORS, FUNCTIONS, Traced, implementation
 
 __all__ = [
     "BINARY_OPERATORS",
@@ -136,7 +136,7 @@ class Tracer(Traced):
         if out is not None and any(y is not None for y in out):
             return UFUNC_METHODS[None, "out"](out, ufunc, method, inputs, kwargs)
         if method == "__call__":
-            ours = FUNCTIONS.get(ufunc)
+            ours = implementation(ufunc)
             if ours is not None:
                 return ours(*inputs, **kwargs)
             return self._unknown(ufunc, inputs, kwargs)

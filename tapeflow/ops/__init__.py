@@ -12,6 +12,7 @@ from tapeflow.ops import (
     functional,
     indexing,
     inplace,
+    late,
     linalg,
     lstsq,
     methods,
@@ -22,13 +23,6 @@ from tapeflow.ops import (
     series,
     shapes,
     signal,
-    special,
-    special_bessel,
-    special_common,
-    special_distributions,
-    special_elliptic,
-    special_incomplete,
-    special_polynomials,
 )
 
 __all__ = [
@@ -43,6 +37,7 @@ __all__ = [
     "functional",
     "indexing",
     "inplace",
+    "late",
     "linalg",
     "lstsq",
     "methods",
@@ -53,11 +48,4 @@ __all__ = [
     "series",
     "shapes",
     "signal",
-    "special",
-    "special_bessel",
-    "special_common",
-    "special_distributions",
-    "special_elliptic",
-    "special_incomplete",
-    "special_polynomials",
 ]

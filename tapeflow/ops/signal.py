@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
-from scipy import special
 
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear
@@ -449,7 +448,11 @@ def sinc(x: Any) -> Any:
 
 def _bessel_evaluate(x: Any, *, order: int) -> Any:
     """Modified Bessel function of the first kind; NumPy's own for order 0."""
-    return np.i0(x)[()] if order == 0 else special.iv(order, x.astype(np.float64)).astype(x.dtype)
+    if order == 0:
+        return np.i0(x)[()]
+    from scipy import special  # here, for importing it takes longer than all of tapeflow
+
+    return special.iv(order, x.astype(np.float64)).astype(x.dtype)
 
 
 def _bessel_slope(x: Any, order: int) -> Any:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy import special
-
 from tapeflow.core.rules import share
 from tapeflow.errors import RuleError
 from tapeflow.ops.special_common import (
@@ -27,6 +25,7 @@ from tapeflow.ops.special_common import (
     psi_gain,
     ratio_at_zero,
     sf,
+    special,
 )
 
 __all__ = ["erfcx_bend", "erfcx_slope", "exprel_slope", "log1p_ratio_slope"]

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy import special
-
 from tapeflow.core.rules import general
 from tapeflow.errors import RuleError
 from tapeflow.ops.special_common import (
@@ -22,6 +20,7 @@ from tapeflow.ops.special_common import (
     no_derivative,
     ratio_at_zero,
     sf,
+    special,
 )
 
 __all__: list[str] = []

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial as bind_first
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy.special
 
 from tapeflow.core.forward import PUSHERS
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, make_rule
@@ -35,8 +36,12 @@ __all__ = [
     "psi_gain",
     "ratio_at_zero",
     "sf",
+    "special",
     "weighted_sum",
 ]
+
+# SciPy's own ufuncs, without what it wraps around them where SCIPY_ARRAY_API is set.
+special: Any = SimpleNamespace(**{k: getattr(f, "__wrapped__", f) for k, f in vars(scipy.special).items()})
 
 HYPERGEOMETRIC_RADIUS = 0.5
 BLOCK = 1 << 22

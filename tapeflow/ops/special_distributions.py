@@ -9,10 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from scipy import special
-
 from tapeflow.ops.special import erfcx_bend, erfcx_slope
-from tapeflow.ops.special_common import declare, declare_one, no_derivative, sf
+from tapeflow.ops.special_common import declare, declare_one, no_derivative, sf, special
 from tapeflow.ops.special_incomplete import beta_density, beta_shape, beta_weight, gamma_density, gamma_shape
 
 __all__: list[str] = []

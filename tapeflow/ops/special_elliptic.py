@@ -10,9 +10,8 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from tapeflow.ops.special_common import declare, declare_many, declare_one, sf, weighted_sum
+from tapeflow.ops.special_common import declare, declare_many, declare_one, sf, special, weighted_sum
 
 __all__: list[str] = []
 

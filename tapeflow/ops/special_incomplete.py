@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from tapeflow.ops.special_common import (
     BERNOULLI,
@@ -23,6 +22,7 @@ from tapeflow.ops.special_common import (
     horner,
     psi_gain,
     sf,
+    special,
     weighted_sum,
 )
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scipy import special
-
-from tapeflow.ops.special_common import declare, lower, no_derivative, sf
+from tapeflow.ops.special_common import declare, lower, no_derivative, sf, special
 
 __all__: list[str] = []
 

@@ -9,7 +9,10 @@ import scipy
 from cases import Draw, case, cplx, fixed, real
 from scipy import special
 
+from tapeflow.ops.late import declare_special
 from tapeflow.ops.special_common import inner_ufunc
+
+declare_special()
 
 MODERN = tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 15)
 POSITIVE = {"low": 0.3, "high": 3.0}
