@@ -1,0 +1,177 @@
+"""Sets, and insertion, repetition and trimming: gathers by indices that NumPy finds on the plain values.
+
+Of equal elements the first occurrence carries the gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tapeflow.core.primitive import implements
+from tapeflow.core.rules import nondifferentiable
+from tapeflow.core.tracer import plain
+
+__all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique"]
+
+
+def _array(a: Any) -> Any:
+    return a if hasattr(a, "shape") else np.asarray(a)
+
+
+# ---- unique elements
+
+
+def _first_occurrences(values: Any, unique_values: Any, first: Any, sorted_values: Any) -> Any:
+    """Indices for unique values in the order in which NumPy's hash table gives them."""
+    del values
+    order = np.argsort(unique_values)
+    if not np.array_equal(unique_values[order], sorted_values, equal_nan=True):
+        return first
+    indices = np.empty_like(first)
+    indices[order] = first
+    return indices
+
+
+@implements(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    **options: Any,
+) -> Any:
+    """Unique elements, or slices along an axis."""
+    ar = _array(ar)
+    values = plain(ar)
+    found = np.unique(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    first = found[1]
+    if options.get("sorted") is False and not (return_index or return_inverse or return_counts) and axis is None:
+        hashed = np.unique(values, equal_nan=equal_nan, **options)
+        first = _first_occurrences(values, hashed, first, found[0])
+    out = (np.take(np.ravel(ar) if axis is None else ar, first, 0 if axis is None else axis), *found[1:])
+    out = out if return_index else (out[0], *out[2:])
+    return out if len(out) > 1 else out[0]
+
+
+def _named(function: Any) -> Any:
+    """A function of the array API, whose result has named parts, of which the first carries the derivative."""
+
+    def named(x: Any, /) -> Any:
+        found = function(plain(x))
+        first = np.unique(plain(x), return_index=True, equal_nan=False)[1]
+        return found._replace(values=np.ravel(x)[first])
+
+    return named
+
+
+for _function in (np.unique_all, np.unique_counts, np.unique_inverse):
+    implements(_function)(_named(_function))
+
+
+@implements(np.unique_values)
+def unique_values(x: Any, /) -> Any:
+    """Unique elements, in the order that NumPy's version gives them."""
+    found = np.unique(plain(x), return_index=True, equal_nan=False)
+    first = _first_occurrences(x, np.unique_values(plain(x)), found[1], found[0])
+    return np.ravel(x)[first]
+
+
+# ---- sets
+
+
+@implements(np.union1d)
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """Elements of either array."""
+    return np.unique(np.concatenate((ar1, ar2), axis=None))
+
+
+@implements(np.intersect1d)
+def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    """Elements of both arrays, as they stand in the first."""
+    _, first, second = np.intersect1d(plain(ar1), plain(ar2), assume_unique, return_indices=True)
+    common = np.ravel(_array(ar1))[first]
+    return (common, first, second) if return_indices else common
+
+
+@implements(np.setdiff1d)
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Elements of the first array that are not in the second."""
+    one = np.ravel(_array(ar1)) if assume_unique else np.unique(ar1)
+    other = plain(ar2) if assume_unique else np.unique(plain(ar2))
+    return one[np.isin(plain(one), other, assume_unique=True, invert=True)]
+
+
+@implements(np.setxor1d)
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Elements of one array only."""
+    if not assume_unique:
+        ar1, ar2 = np.unique(ar1), np.unique(ar2)
+    both = np.sort(np.concatenate((ar1, ar2), axis=None))
+    if both.size == 0:
+        return both
+    differs = np.concatenate(([True], plain(both[1:] != both[:-1]), [True]))
+    return both[differs[1:] & differs[:-1]]
+
+
+nondifferentiable(np.isin, "truth values")
+
+
+# ---- other lengths
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """Insert values before places along an axis."""
+    arr = _array(arr)
+    if arr.dtype.kind not in "fc":  # NumPy converts the values, which ends their derivatives
+        return np.insert(arr, plain(obj), plain(values), axis)
+    arr, axis = (np.ravel(arr), 0) if axis is None else (arr, normalize_axis_index(axis, arr.ndim))
+    n = arr.shape[axis]
+    places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(plain(obj))
+    if places.dtype == bool:
+        places = np.flatnonzero(places)
+    values = _array(values).astype(arr.dtype, copy=False)
+    count = places.size
+    if count == 1:  # as many as there are values
+        values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
+        values = np.moveaxis(values, 0, axis) if places.ndim == 0 else values
+        count = values.shape[axis]
+    values = np.broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :]))
+    order = np.insert(np.arange(n), obj, np.arange(n, n + count))
+    return np.take(np.concatenate((arr, values), axis), order, axis)
+
+
+@implements(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    """Elements over and over, as many as there is room for."""
+    shape = tuple(new_shape) if np.iterable(new_shape) else (new_shape,)
+    if any(n < 0 for n in shape):
+        raise ValueError("all elements of `new_shape` must be non-negative")
+    size = int(np.prod(shape, dtype=np.intp))
+    if a.size == 0 or size == 0:
+        return np.zeros_like(a, shape=shape)
+    repeats = -(-size // a.size)
+    whole = np.reshape(np.broadcast_to(np.ravel(a), (repeats, a.size)), (repeats * a.size,))
+    return np.reshape(whole[:size], shape)
+
+
+@implements(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Leave out zeros at the ends."""
+    trim = trim.lower()
+    if trim not in ("fb", "bf", "f", "b"):
+        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+    axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, argname="axis")
+    places = np.argwhere(filt)
+    index = [slice(None)] * filt.ndim
+    for k in axes:
+        start, stop = (places[:, k].min(), places[:, k].max() + 1) if len(places) else (0, 0)
+        both = not len(places)  # nothing but zeros: nothing is left, whichever end is trimmed
+        index[k] = slice(start if both or "f" in trim else None, stop if both or "b" in trim else None)
+    return filt[tuple(index)]

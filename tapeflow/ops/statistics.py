@@ -1,0 +1,274 @@
+"""Covariance, correlation, and counting in bins.
+
+Counts are piecewise constant in the sample and in the edges of the bins, so their derivative there is zero; they are linear
+in the weights. Edges that come from the extrema of the sample depend on it, and so does a density through the widths.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tapeflow import pytree
+from tapeflow.core.primitive import Traced, implements
+from tapeflow.core.rules import linear
+from tapeflow.core.tracer import plain
+from tapeflow.ops.sorting import stepwise, sum_into
+
+__all__ = [
+    "bincount",
+    "corrcoef",
+    "cov",
+    "histogram",
+    "histogram2d",
+    "histogram_bin_edges",
+    "histogramdd",
+]
+
+_NOTHING: Any = np._NoValue
+
+
+def _array(a: Any) -> Any:
+    return a if hasattr(a, "shape") else np.asarray(a)
+
+
+# ---- covariance
+
+
+def _observations(m: Any, dtype: Any, rowvar: bool, transposed: bool) -> Any:
+    x = np.atleast_2d(m).astype(dtype)
+    return np.transpose(x) if not rowvar and transposed else x
+
+
+def _joined(m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
+    """Variables by rows."""
+    arrays = [_array(a) for a in (m, y) if a is not None]
+    for a, name in zip(arrays, "my", strict=False):
+        if a.ndim > 2:
+            raise ValueError(f"{name} has more than 2 dimensions")
+    dtype = np.result_type(*(a.dtype for a in arrays), np.float64) if dtype is None else np.dtype(dtype)
+    x = _observations(arrays[0], dtype, rowvar, arrays[0].ndim != 1)
+    if y is None or x.shape[0] == 0:
+        return x
+    more = _observations(arrays[1], dtype, rowvar, np.atleast_2d(arrays[1]).shape[0] != 1)
+    return np.concatenate((x, more), axis=0)
+
+
+def _checked_weights(weights: Any, name: str, length: int) -> Any:
+    w = _array(weights).astype(float)
+    if name == "fweights" and np.any(w != np.around(w)):
+        raise TypeError("fweights must be integer")
+    if w.ndim > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}")
+    if w.shape[0] != length:
+        raise RuntimeError(f"incompatible numbers of samples and {name}")
+    if np.any(w < 0):
+        raise ValueError(f"{name} cannot be negative")
+    return w
+
+
+def _degrees(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:
+    """What the sum of products is divided by."""
+    if w is None:
+        return n - ddof
+    if ddof == 0:
+        return w_sum
+    return w_sum - (ddof if aweights is None else ddof * np.sum(w * aweights) / w_sum)
+
+
+@implements(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """Covariance matrix, which has a derivative in both kinds of weights too."""
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    x = _joined(m, y, rowvar, dtype)
+    if x.shape[0] == 0:
+        return np.array([]).reshape(0, 0)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    length = x.shape[1]
+    f = None if fweights is None else _checked_weights(fweights, "fweights", length)
+    a = None if aweights is None else _checked_weights(aweights, "aweights", length)
+    w = a if f is None else f if a is None else f * a
+    average, total = np.average(x, axis=1, weights=w, returned=True)
+    degrees = _degrees(length, ddof, w, total[0], a)
+    if degrees <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        degrees = 0.0
+    x = x - average[:, None]
+    other = np.transpose(x if w is None else x * w)
+    c = np.dot(x, np.conjugate(other) if other.dtype.kind == "c" else other)
+    return np.squeeze(c * np.true_divide(1, degrees))
+
+
+@implements(np.corrcoef)
+def corrcoef(
+    x: Any, y: Any = None, rowvar: bool = True, bias: Any = _NOTHING, ddof: Any = _NOTHING, *, dtype: Any = None
+) -> Any:
+    """Matrix of correlation coefficients."""
+    if bias is not _NOTHING or ddof is not _NOTHING:
+        warnings.warn("bias and ddof have no effect and are deprecated", DeprecationWarning, stacklevel=2)
+    c = np.cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    deviation = np.sqrt(np.real(np.diagonal(c)))
+    c = c / deviation[:, None] / deviation
+    if c.dtype.kind != "c":
+        return np.clip(c, -1, 1)
+    return np.clip(np.real(c), -1, 1) + 1j * np.clip(np.imag(c), -1, 1)
+
+
+# ---- counting
+
+
+@implements(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """Sums of weights by number."""
+    numbers = plain(x)
+    counts = np.bincount(numbers, None, minlength)
+    if weights is None:
+        return counts
+    w = _array(weights).astype(np.float64, casting="safe")
+    if w.shape != np.shape(numbers):
+        raise ValueError("The weights and list don't have the same length.")
+    return sum_into(w, np.asarray(numbers, np.intp), axis=0, length=len(counts))
+
+
+# ---- bins
+
+_uniform = linear(
+    "uniform_edges",
+    lambda low, high, *, count, dtype: np.linspace(low, high, count + 1, dtype=dtype),
+    lambda xp, g, i, *, count, dtype: xp.sum(g * (xp.abs(1 - i - xp.arange(count + 1) / count)).astype(dtype)),
+    variadic=True,
+)
+
+
+def _edges(a: Any, bins: Any, range_: Any, values: Any) -> Any:
+    """Edges along one axis, of which the plain values are known, traced if what they come from is."""
+    if not isinstance(bins, str) and np.ndim(bins) == 1:
+        return bins if isinstance(bins, Traced) else values
+    if range_ is not None:
+        low, high = range_
+    elif a.size:
+        low, high = np.min(a), np.max(a)
+    else:
+        return values
+    if not isinstance(low, Traced) and not isinstance(high, Traced):
+        return values
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return _uniform(low, high, count=len(values) - 1, dtype=values.dtype)
+
+
+def _bins_of(a: Any, edges: Any) -> tuple[Any, Any]:
+    """For each element of a plain array its bin, and whether it is in any; the last bin is closed."""
+    bins = np.searchsorted(edges, a, side="right") - 1
+    last = len(edges) - 2
+    bins = np.where(a == edges[-1], last, bins)
+    return bins, (bins >= 0) & (bins <= last)
+
+
+def _density(counts: Any, edges: Sequence[Any]) -> Any:
+    total = np.sum(counts)
+    for k, e in enumerate(edges):
+        counts = counts / np.reshape(e[1:] - e[:-1], (-1,) + (1,) * (len(edges) - 1 - k))
+    return counts / total
+
+
+def _values(argument: Any) -> Any:
+    """An argument without its derivatives."""
+    return pytree.map_leaves(plain, argument)
+
+
+@implements(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """Edges of the bins of a histogram."""
+    values = np.histogram_bin_edges(*map(_values, (a, bins, range, weights)))
+    return _edges(_array(a), bins, range, values)
+
+
+@implements(np.histogram)
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
+    """Counts, or sums of weights, in bins, and the edges."""
+    sample = _values(a)
+    given = tuple(map(_values, (bins, range)))
+    if isinstance(weights, Traced):
+        values = np.histogram_bin_edges(sample, *given, plain(weights))
+        counts = _weight_in_bins(np.ravel(sample), values, np.ravel(weights))
+    else:
+        counts, values = np.histogram(sample, *given, weights=weights)
+    edges = _edges(_array(a), bins, range, values)
+    if density:
+        # NumPy takes the widths in double precision whatever the edges are.
+        counts = _density(counts, [edges.astype(float)])
+    return stepwise(counts, a, edges), edges
+
+
+def _weight_in_bins(a: Any, edges: Any, weights: Any) -> Any:
+    bins, inside = _bins_of(a, edges)
+    w = weights[inside]
+    wide = np.result_type(w.dtype, np.float64)  # NumPy adds up in double precision
+    return sum_into(w.astype(wide), bins[inside], axis=0, length=len(edges) - 1).astype(w.dtype)
+
+
+def _table(sample: Any) -> Any:
+    """Points by rows."""
+    if getattr(sample, "ndim", 0) == 2:
+        return sample
+    if hasattr(sample, "shape"):
+        return np.transpose(np.atleast_2d(sample))
+    return np.stack(sample, axis=-1)
+
+
+@implements(np.histogramdd)
+def histogramdd(
+    sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> tuple[Any, Any]:
+    """Counts, or sums of weights, in boxes, and the edges along each axis."""
+    points = _table(sample)
+    each = bins if np.ndim(_values(bins)) or np.iterable(bins) else [bins] * points.shape[1]
+    known = None if weights is None else plain(weights)
+    given = _values(bins), None if range is None else [None if r is None else _values(r) for r in range]
+    counts, values = np.histogramdd(plain(points), *given, weights=known)
+    ranges = range or [None] * points.shape[1]
+    edges = [_edges(points[:, k], each[k], ranges[k], v) for k, v in enumerate(values)]
+    if isinstance(weights, Traced):
+        counts = _weight_in_boxes(plain(points), values, weights)
+    if density:
+        counts = _density(counts, edges)
+    return stepwise(counts, points, *edges), type(values)(edges)
+
+
+def _weight_in_boxes(points: Any, edges: Sequence[Any], weights: Any) -> Any:
+    placed = [_bins_of(points[:, k], e) for k, e in enumerate(edges)]
+    inside = np.logical_and.reduce([i for _, i in placed])
+    shape = tuple(len(e) - 1 for e in edges)
+    boxes = np.ravel_multi_index(tuple(b[inside] for b, _ in placed), shape)
+    w = weights[inside].astype(np.float64, casting="safe")
+    return np.reshape(sum_into(w, boxes, axis=0, length=int(np.prod(shape))), shape)
+
+
+@implements(np.histogram2d)
+def histogram2d(
+    x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> tuple[Any, Any, Any]:
+    """Counts, or sums of weights, in rectangles, and the edges along both axes."""
+    if len(x) != len(y):
+        raise ValueError("x and y must have the same length.")
+    if np.iterable(bins) and len(bins) not in (1, 2):
+        bins = [_array(bins)] * 2
+    counts, edges = np.histogramdd([_array(x), _array(y)], bins, range, density, weights)
+    return counts, edges[0], edges[1]
