@@ -185,7 +185,7 @@ def _place(method: str, n: Any, q: Any) -> tuple[Any, Any]:
     if method in _AVERAGED:
         where, share = _AVERAGED[method]
         place = where(n, plain(q))
-        return place, share(place)
+        return place, share(place).astype(place.dtype if place.dtype.kind == "f" else np.float64)
     place = _INTERPOLATED[method](n, q)
     return plain(place), place - np.floor(plain(place))
 

@@ -49,13 +49,13 @@ def _sum_into_evaluate(x: Any, indices: Any, *, axis: int, length: int) -> Any:
 
 
 # The indices are an operand, not a parameter: under a batch they have an axis more, as what is picked from has.
-pick = general(
+pick: Primitive = general(
     "take_along_axis",
     lambda x, indices, *, axis: np.take_along_axis(x, indices, axis),
     (lambda xp, t, x1, *, axis: pick(t, x1, axis=axis), None),
     (lambda xp, g, x1, shape0, *, axis: sum_into(g, x1, axis=axis, length=shape0[axis]), None),
 )
-sum_into = general(
+sum_into: Primitive = general(
     "sum_into",
     _sum_into_evaluate,
     (lambda xp, t, x1, *, axis, length: sum_into(t, x1, axis=axis, length=length), None),

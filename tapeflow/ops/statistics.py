@@ -70,13 +70,14 @@ def _checked_weights(weights: Any, name: str, length: int) -> Any:
     return w
 
 
-def _degrees(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:
+def _degrees(n: int, ddof: int, w: Any, aweights: Any) -> Any:
     """What the sum of products is divided by."""
     if w is None:
         return n - ddof
-    if ddof == 0:
-        return w_sum
-    return w_sum - (ddof if aweights is None else ddof * np.sum(w * aweights) / w_sum)
+    total = np.sum(w)
+    if ddof == 0 or aweights is None:
+        return total - ddof
+    return total - ddof * np.sum(w * aweights) / total
 
 
 @implements(np.cov)
@@ -102,15 +103,15 @@ def cov(
     f = None if fweights is None else _checked_weights(fweights, "fweights", length)
     a = None if aweights is None else _checked_weights(aweights, "aweights", length)
     w = a if f is None else f if a is None else f * a
-    average, total = np.average(x, axis=1, weights=w, returned=True)
-    degrees = _degrees(length, ddof, w, total[0], a)
+    average = np.average(x, axis=1, weights=w)
+    degrees = _degrees(length, ddof, w, a)
     if degrees <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         degrees = 0.0
-    x = x - average[:, None]
+    x = (x - average[:, None]).astype(x.dtype, copy=False)
     other = np.transpose(x if w is None else x * w)
     c = np.dot(x, np.conjugate(other) if other.dtype.kind == "c" else other)
-    return np.squeeze(c * np.true_divide(1, degrees))
+    return np.squeeze(c * np.true_divide(1, degrees).astype(np.real(c).dtype, copy=False))
 
 
 @implements(np.corrcoef)
@@ -196,7 +197,7 @@ def _values(argument: Any) -> Any:
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Edges of the bins of a histogram."""
-    values = np.histogram_bin_edges(*map(_values, (a, bins, range, weights)))
+    values = np.histogram_bin_edges(_values(a), _values(bins), _values(range), _values(weights))
     return _edges(_array(a), bins, range, values)
 
 
@@ -204,7 +205,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
     """Counts, or sums of weights, in bins, and the edges."""
     sample = _values(a)
-    given = tuple(map(_values, (bins, range)))
+    given = _values(bins), _values(range)
     if isinstance(weights, Traced):
         values = np.histogram_bin_edges(sample, *given, plain(weights))
         counts = _weight_in_bins(np.ravel(sample), values, np.ravel(weights))
@@ -239,11 +240,11 @@ def histogramdd(
 ) -> tuple[Any, Any]:
     """Counts, or sums of weights, in boxes, and the edges along each axis."""
     points = _table(sample)
-    each = bins if np.ndim(_values(bins)) or np.iterable(bins) else [bins] * points.shape[1]
+    d = points.shape[1]
+    ranges = [None] * d if range is None else list(range)
+    each = list(bins) if np.iterable(bins) else [bins] * d
     known = None if weights is None else plain(weights)
-    given = _values(bins), None if range is None else [None if r is None else _values(r) for r in range]
-    counts, values = np.histogramdd(plain(points), *given, weights=known)
-    ranges = range or [None] * points.shape[1]
+    counts, values = np.histogramdd(plain(points), _values(each), _values(ranges), weights=known)
     edges = [_edges(points[:, k], each[k], ranges[k], v) for k, v in enumerate(values)]
     if isinstance(weights, Traced):
         counts = _weight_in_boxes(plain(points), values, weights)
@@ -268,7 +269,7 @@ def histogram2d(
     """Counts, or sums of weights, in rectangles, and the edges along both axes."""
     if len(x) != len(y):
         raise ValueError("x and y must have the same length.")
-    if np.iterable(bins) and len(bins) not in (1, 2):
-        bins = [_array(bins)] * 2
+    shared = np.iterable(bins) and len(list(bins)) not in (1, 2)
+    bins = [_array(bins)] * 2 if shared else bins
     counts, edges = np.histogramdd([_array(x), _array(y)], bins, range, density, weights)
     return counts, edges[0], edges[1]

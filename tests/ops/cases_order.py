@@ -74,7 +74,7 @@ for _f in (np.median, np.nanmedian):
     case(_f, None, real(), note="0-d")
     case(_f, lambda x, f=_f: f(x**2, axis=1), apart(2, 3), note="square")
 case(np.median, lambda x: np.median(x, axis=0) ** 2, apart(4, 2, imaginary=True), note="complex")
-case(np.median, lambda x: np.median(x, axis=1), fixed([[1.0, np.nan, 2.0], [3.0, 0.5, 1.0]]), note="nan")
+case(np.median, lambda x: np.median(x, axis=1)[1:], fixed([[1.0, np.nan, 2.0], [3.0, 0.5, 1.0]]), note="nan")
 case(np.nanmedian, lambda x: np.nanmedian(x, axis=1), apart(3, 5, nans=4), note="nan")
 case(np.nanmedian, lambda x: np.nanmedian(x, axis=(0, 2), keepdims=True), apart(3, 2, 4, nans=7), note="nan-axes")
 case(np.nanmedian, None, apart(3, 3, nans=2), note="nan-flat")
@@ -107,10 +107,10 @@ for _f, _q in (
     )
     case(_f, lambda x, f=_f, s=_full: f(x, int(s), keepdims=True), apart(2, 4, nans=_nans), note="whole")
     case(_f, lambda q, f=_f: f(np.arange(7.0) ** 2, q), fixed(0.4 * _full), note="only-q")
-    case(_f, lambda x, q, f=_f: f(x**2, q**2 / _full), apart(6), fixed(0.3 * _full), note="squares")
+    case(_f, lambda x, q, f=_f, s=_full: f(x**2, q**2 / s), apart(6), fixed(0.3 * _full), note="squares")
     _weights = np.array([0.5, 0.0, 2.0, 1.5, 0.3])
-    _weighted = {"method": "inverted_cdf", "weights": _weights}
-    case(_f, lambda x, f=_f, q=_q, w=_weighted: f(x, [0.0, q, _full], -1, **w), apart(2, 5, nans=_nans), note="weights")
+    _weighted = {"method": "inverted_cdf", "weights": np.stack([_weights, _weights[::-1]]) if _nans else _weights}
+    case(_f, lambda x, f=_f, q=[0.0, _q, _full], w=_weighted: f(x, q, -1, **w), apart(2, 5, nans=_nans), note="weights")
     case(
         _f,
         lambda x, w, f=_f, q=_q: f(x, q, weights=w, method="inverted_cdf", keepdims=True),
@@ -135,13 +135,18 @@ for _f in (np.nansum, np.nanprod, np.nanmean, np.nanvar, np.nanstd):
         note="dtype",
         skip={"dtype": "converts"},
     )
-    case(_f, lambda x, f=_f: f(x, 0, where=np.array([[True], [False], [True], [True]])), apart(4, 2, nans=2), note="where")
+    case(
+        _f,
+        lambda x, f=_f: f(x, 0, where=np.array([[True], [False], [True], [True]])),
+        apart(4, 2, nans=2),
+        note="where",
+    )
 for _f in (np.nansum, np.nanprod):
     case(_f, lambda x, f=_f: f(x, initial=1.5, where=np.eye(3) == 0), apart(3, 3, nans=2), note="initial-where")
 for _f in (np.nanmax, np.nanmin):
     case(_f, lambda x, f=_f: f(x, axis=0, initial=0.11), apart(3, 3, nans=3), note="initial")
     _mask = np.array([[True, False, True], [True, False, False], [True, False, True]])
-    case(_f, lambda x, f=_f: f(x, axis=0, initial=0.11, where=_mask), apart(3, 3, nans=3), note="initial-where")
+    case(_f, lambda x, f=_f, m=_mask: f(x, axis=0, initial=0.11, where=m), apart(3, 3, nans=3), note="initial-where")
     case(_f, lambda x, f=_f: f(np.concatenate([x, x]), axis=0), apart(3, 2, nans=1), note="ties")
 for _f in (np.nanvar, np.nanstd):
     case(_f, lambda x, f=_f: f(x, axis=0, ddof=1, keepdims=True), apart(5, 2, nans=2), note="ddof")
@@ -154,7 +159,10 @@ for _f in (np.nancumsum, np.nancumprod):
 
 # ---- sets
 
-_twice = {"index": {"return_index": True}, "all": dict.fromkeys(("return_index", "return_inverse", "return_counts"), True)}
+_twice = {
+    "index": {"return_index": True},
+    "all": dict.fromkeys(("return_index", "return_inverse", "return_counts"), True),
+}
 case(np.unique, None, apart(2, 3))
 case(np.unique, lambda x: np.unique(np.concatenate([x, x[::-1]])) ** 2, apart(4), note="ties")
 for _label, _options in _twice.items():
@@ -162,8 +170,8 @@ for _label, _options in _twice.items():
 case(np.unique, lambda x: np.unique(np.stack([x, x]), return_inverse=True, return_counts=True), apart(4), note="counts")
 case(np.unique, lambda x: np.unique(x[[2, 0, 1, 0]], axis=0, return_index=True), apart(3, 2), note="axis")
 case(np.unique, lambda x: np.unique(x[:, [1, 0, 1]], axis=-1), apart(3, 2, imaginary=True), note="axis-complex")
-case(np.unique, None, apart(6, nans=2), note="nan")
-case(np.unique, lambda x: np.unique(x, equal_nan=False), apart(6, nans=2), note="nans-apart")
+case(np.unique, lambda x: np.unique(x)[:4], apart(6, nans=2), note="nan")
+case(np.unique, lambda x: np.unique(x, equal_nan=False)[:4], apart(6, nans=2), note="nans-apart")
 for _f in (np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values):
     case(_f, lambda x, f=_f: f(np.concatenate([x, x[:2]])), apart(4), note="ties")
     case(_f, None, apart(2, 3), note="apart")
@@ -217,7 +225,7 @@ case(np.cov, lambda x: np.cov(x, ddof=2, fweights=_f4), real(2, 4), note="fweigh
 case(np.cov, lambda x, w: np.cov(x, aweights=w), real(2, 4), real(4, low=0.5), note="aweights", skip=_half)
 case(np.cov, lambda x, w: np.cov(x, aweights=w, bias=True), cplx(2, 4), real(4, low=0.5), note="aweights-bias")
 case(np.cov, lambda x, w: np.cov(x, fweights=_f4, aweights=w), real(2, 4), real(4, low=0.5), note="weights", skip=_half)
-case(np.cov, lambda x: np.cov(x, dtype=np.float32), real(2, 4), note="dtype", skip=dict.fromkeys(("jvp", "second"), "single"))
+case(np.cov, lambda x: np.cov(x, dtype=np.longdouble), real(2, 4), note="dtype", skip={"dtype": "converts"})
 case(np.corrcoef, None, real(3, 4))
 case(np.corrcoef, None, cplx(3, 5), note="complex")
 case(np.corrcoef, lambda x, y: np.corrcoef(x, y, rowvar=False), real(5, 2), real(5, 1), note="columns")
@@ -227,13 +235,25 @@ case(np.bincount, lambda w: np.bincount(np.array([0, 3, 3]), weights=w, minlengt
 _x6 = np.array([0.1, 0.35, 0.4, 0.77, 0.9, 1.3])
 case(np.histogram, lambda w: np.histogram(_x6, 4, weights=w), real(6), note="weights")
 case(np.histogram, lambda w: np.histogram(_x6, [0.0, 0.3, 0.8, 1.0], weights=w), cplx(6), note="weights-complex")
-case(np.histogram, lambda w: np.histogram(_x6, 3, (0.2, 1.0), True, w), real(6, low=0.5), note="weights-density", skip=_half)
+case(
+    np.histogram,
+    lambda w: np.histogram(_x6, 3, (0.2, 1.0), True, w),
+    real(6, low=0.5),
+    note="weights-density",
+    skip=_half,
+)
 case(np.histogram, None, apart(8), note="sample")
 case(np.histogram, lambda x: np.histogram(x, 4, density=True), apart(9), note="density")
 case(np.histogram, lambda x: np.histogram(x, "sturges", density=True), apart(9), note="rule")
 case(np.histogram, lambda x: np.histogram(x, 3, (-1.0, 0.5), density=True), apart(9), note="range")
 case(np.histogram, lambda x, e: np.histogram(x, e, density=True), apart(9), fixed([-2.0, -0.3, 0.4, 1.2]), note="edges")
-case(np.histogram, lambda x, w: np.histogram(x, 3, weights=w, density=True), apart(3, 3), real(3, 3, low=0.5), note="both")
+case(
+    np.histogram,
+    lambda x, w: np.histogram(x, 3, weights=w, density=True),
+    apart(3, 3),
+    real(3, 3, low=0.5),
+    note="both",
+)
 for _bins in (5, "fd", [0.0, 1.0, 2.0]):
     case(np.histogram_bin_edges, lambda x, b=_bins: np.histogram_bin_edges(x, b), apart(8), note=f"{_bins}")
 case(np.histogram_bin_edges, lambda e: np.histogram_bin_edges(np.arange(3.0), e), fixed([0.2, 0.5, 3.1]), note="edges")
