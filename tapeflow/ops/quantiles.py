@@ -224,7 +224,11 @@ def _numbers_only(method: str, x: Any, q: Any, weak: bool) -> Any:
     n = n.astype(q.dtype) if q.dtype.kind == "f" else n  # as a Python number would
     place, share = _place(method, n, np.reshape(q, q.shape + (1,) * count.ndim))
     y = _interpolated(x, np.argsort(x, axis=-1), place, share, np.maximum(count - 1, 0), weak)
-    return y if np.all(count) else np.where(count == 0, nan, y)
+    if np.all(count):
+        return y
+    # NumPy takes the dtype of the first slice's result, and that of an empty slice is not promoted.
+    y = np.where(count == 0, nan, y)
+    return y if count.flat[0] else y.astype(x.dtype, copy=False)
 
 
 def _weighted(x: Any, q: Any, weights: Any, skip_nans: bool) -> Any:

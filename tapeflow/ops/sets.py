@@ -24,12 +24,10 @@ def _array(a: Any) -> Any:
 # ---- unique elements
 
 
-def _first_occurrences(values: Any, unique_values: Any, first: Any, sorted_values: Any) -> Any:
-    """Indices for unique values in the order in which NumPy's hash table gives them."""
-    del values
-    order = np.argsort(unique_values)
-    if not np.array_equal(unique_values[order], sorted_values, equal_nan=True):
-        return first
+def _as_given(given: Any, in_order: Any, first: Any) -> Any:
+    """Indices of first occurrences for unique values in the order in which a hash table gives them."""
+    order = np.argsort(given)
+    assert np.array_equal(given[order], in_order, equal_nan=True)
     indices = np.empty_like(first)
     indices[order] = first
     return indices
@@ -49,37 +47,33 @@ def unique(
     """Unique elements, or slices along an axis."""
     ar = _array(ar)
     values = plain(ar)
-    found = np.unique(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
-    first = found[1]
-    if options.get("sorted") is False and not (return_index or return_inverse or return_counts) and axis is None:
-        hashed = np.unique(values, equal_nan=equal_nan, **options)
-        first = _first_occurrences(values, hashed, first, found[0])
-    out = (np.take(np.ravel(ar) if axis is None else ar, first, 0 if axis is None else axis), *found[1:])
-    out = out if return_index else (out[0], *out[2:])
-    return out if len(out) > 1 else out[0]
+    wanted = return_index, return_inverse, return_counts
+    found = np.unique(values, *wanted, axis, equal_nan=equal_nan, **options)
+    found = list(found) if isinstance(found, tuple) else [found]
+    if return_index:
+        first = found[1]
+    else:  # asked apart: it would make NumPy sort otherwise, and number nans that are not equal in another order
+        in_order, first = np.unique(values, True, axis=axis, equal_nan=equal_nan)
+        first = first if in_order.ndim > 1 else _as_given(found[0], in_order, first)
+    found[0] = np.take(np.ravel(ar) if axis is None else ar, first, 0 if axis is None else axis)
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def _named(function: Any) -> Any:
-    """A function of the array API, whose result has named parts, of which the first carries the derivative."""
+    """A function of the array API: its result has named parts, of which the values carry the derivative."""
 
     def named(x: Any, /) -> Any:
         found = function(plain(x))
-        first = np.unique(plain(x), return_index=True, equal_nan=False)[1]
+        in_order, first = np.unique(plain(x), return_index=True, equal_nan=False)
+        if not isinstance(found, tuple):
+            return np.ravel(x)[_as_given(found, in_order, first)]
         return found._replace(values=np.ravel(x)[first])
 
     return named
 
 
-for _function in (np.unique_all, np.unique_counts, np.unique_inverse):
+for _function in (np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values):
     implements(_function)(_named(_function))
-
-
-@implements(np.unique_values)
-def unique_values(x: Any, /) -> Any:
-    """Unique elements, in the order that NumPy's version gives them."""
-    found = np.unique(plain(x), return_index=True, equal_nan=False)
-    first = _first_occurrences(x, np.unique_values(plain(x)), found[1], found[0])
-    return np.ravel(x)[first]
 
 
 # ---- sets
@@ -94,8 +88,8 @@ def union1d(ar1: Any, ar2: Any) -> Any:
 @implements(np.intersect1d)
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
     """Elements of both arrays, as they stand in the first."""
-    _, first, second = np.intersect1d(plain(ar1), plain(ar2), assume_unique, return_indices=True)
-    common = np.ravel(_array(ar1))[first]
+    values, first, second = np.intersect1d(plain(ar1), plain(ar2), assume_unique, return_indices=True)
+    common = np.ravel(_array(ar1))[first].astype(values.dtype, copy=False)
     return (common, first, second) if return_indices else common
 
 

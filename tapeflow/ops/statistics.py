@@ -182,10 +182,14 @@ def _bins_of(a: Any, edges: Any) -> tuple[Any, Any]:
     return bins, (bins >= 0) & (bins <= last)
 
 
-def _density(counts: Any, edges: Sequence[Any]) -> Any:
+def _widths(edges: Any) -> Any:
+    return edges[1:] - edges[:-1]
+
+
+def _density(counts: Any, widths: Sequence[Any]) -> Any:
     total = np.sum(counts)
-    for k, e in enumerate(edges):
-        counts = counts / np.reshape(e[1:] - e[:-1], (-1,) + (1,) * (len(edges) - 1 - k))
+    for k, w in enumerate(widths):
+        counts = counts / np.reshape(w, (-1,) + (1,) * (len(widths) - 1 - k))
     return counts / total
 
 
@@ -213,8 +217,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
         counts, values = np.histogram(sample, *given, weights=weights)
     edges = _edges(_array(a), bins, range, values)
     if density:
-        # NumPy takes the widths in double precision whatever the edges are.
-        counts = _density(counts, [edges.astype(float)])
+        counts = _density(counts, [_widths(edges).astype(float)])
     return stepwise(counts, a, edges), edges
 
 
@@ -249,7 +252,7 @@ def histogramdd(
     if isinstance(weights, Traced):
         counts = _weight_in_boxes(plain(points), values, weights)
     if density:
-        counts = _density(counts, edges)
+        counts = _density(counts, [_widths(e) for e in edges])
     return stepwise(counts, points, *edges), type(values)(edges)
 
 
