@@ -1,6 +1,7 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
 from tapeflow.ops import (
+    arguments,
     contractions,
     decompositions,
     elementwise,
@@ -16,6 +17,7 @@ from tapeflow.ops import (
 )
 
 __all__ = [
+    "arguments",
     "contractions",
     "decompositions",
     "elementwise",

@@ -11,6 +11,7 @@ import numpy as np
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
+from tapeflow.ops.arguments import as_array
 from tapeflow.ops.reductions import _absent, _axes, _conjugated, _count, _reduce, _root, _spread, _start, sum_
 
 __all__ = ["nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar"]
@@ -18,13 +19,9 @@ __all__ = ["nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod", 
 _NOTHING: Any = np._NoValue
 
 
-def _array(a: Any) -> Any:
-    return a if hasattr(a, "shape") else np.asarray(a)
-
-
 def _filled(a: Any, value: Any) -> Any:
     """The array with a value in place of nans."""
-    a = _array(a)
+    a = as_array(a)
     mask = np.isnan(a)
     return np.where(mask, a.dtype.type(value), a) if np.any(mask) else a
 
@@ -96,7 +93,7 @@ _nanmin = general("nanmin", lambda x, *, axes: np.fmin.reduce(x, axis=axes), _jv
 
 
 def _extremum(primitive: Primitive, ufunc: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:
-    a = _array(a)
+    a = as_array(a)
     masked = where is not _NOTHING and where is not True
     if masked and _absent(initial):
         raise ValueError(
@@ -179,7 +176,7 @@ def nanmean(
 ) -> Any:
     """Mean of what is not nan."""
     del out
-    a = _array(a)
+    a = as_array(a)
     _inexact(dtype)
     mask = _chosen(a, where)
     count = _numbers(mask, axis, keepdims)
@@ -207,7 +204,7 @@ def nanvar(
         if ddof != 0:
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
-    a = _array(a)
+    a = as_array(a)
     _inexact(dtype)
     mask = _chosen(a, where)
     zero = a.dtype.type(0)

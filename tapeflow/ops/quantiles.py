@@ -17,6 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.tracer import plain
+from tapeflow.ops.arguments import as_array
 from tapeflow.ops.reductions import _along
 from tapeflow.ops.sorting import pick, stepwise
 
@@ -38,10 +39,6 @@ def _merged(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     moved = a if order == tuple(range(a.ndim)) else np.transpose(a, order)
     shape = (*(a.shape[k] for k in rest), length)
     return moved if moved.shape == shape else np.reshape(moved, shape), kept
-
-
-def _array(a: Any) -> Any:
-    return a if hasattr(a, "shape") else np.asarray(a)
 
 
 def _asked(keepdims: Any) -> bool:
@@ -265,11 +262,11 @@ def _checked(q: Any, weights: Any, method: str, what: str) -> None:
 def _quantile(
     a: Any, q: Any, axis: Any, method: str, keepdims: Any, weights: Any, *, skip_nans: bool, percent: bool
 ) -> Any:
-    a = _array(a)
+    a = as_array(a)
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
     weak = type(q) in (int, float)
-    q = _array(q)
+    q = as_array(q)
     q = np.asarray(q / 100) if percent and not isinstance(q, Traced) else q / 100 if percent else q
     _checked(
         q,
@@ -283,7 +280,8 @@ def _quantile(
         raise IndexError(f"a quantile of an array of shape {a.shape} is undefined: there is no element to pick")
     x, kept = _merged(a, axis)
     if weights is not None:
-        w = _along(_array(plain(weights)), a, axis)
+        weights = as_array(weights)
+        w = _along(plain(weights), a, axis)
         if np.any(w < 0):
             raise ValueError("Weights must be non-negative.")
         w, _ = _merged(np.broadcast_to(w, a.shape), axis)

@@ -13,12 +13,9 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import plain
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique"]
-
-
-def _array(a: Any) -> Any:
-    return a if hasattr(a, "shape") else np.asarray(a)
 
 
 # ---- unique elements
@@ -45,7 +42,7 @@ def unique(
     **options: Any,
 ) -> Any:
     """Unique elements, or slices along an axis."""
-    ar = _array(ar)
+    ar = as_array(ar)
     values = plain(ar)
     wanted = return_index, return_inverse, return_counts
     found = np.unique(values, *wanted, axis, equal_nan=equal_nan, **options)
@@ -89,14 +86,14 @@ def union1d(ar1: Any, ar2: Any) -> Any:
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
     """Elements of both arrays, as they stand in the first."""
     values, first, second = np.intersect1d(plain(ar1), plain(ar2), assume_unique, return_indices=True)
-    common = np.ravel(_array(ar1))[first].astype(values.dtype, copy=False)
+    common = np.ravel(as_array(ar1))[first].astype(values.dtype, copy=False)
     return (common, first, second) if return_indices else common
 
 
 @implements(np.setdiff1d)
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Elements of the first array that are not in the second."""
-    one = np.ravel(_array(ar1)) if assume_unique else np.unique(ar1)
+    one = np.ravel(as_array(ar1)) if assume_unique else np.unique(ar1)
     other = plain(ar2) if assume_unique else np.unique(plain(ar2))
     return one[np.isin(plain(one), other, assume_unique=True, invert=True)]
 
@@ -122,15 +119,15 @@ nondifferentiable(np.isin, "truth values")
 @implements(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """Insert values before places along an axis."""
-    arr = _array(arr)
+    arr = as_array(arr)
     if arr.dtype.kind not in "fc":  # NumPy converts the values, which ends their derivatives
-        return np.insert(arr, plain(obj), plain(values), axis)
+        return np.insert(plain(arr), plain(obj), plain(as_array(values)), axis)
     arr, axis = (np.ravel(arr), 0) if axis is None else (arr, normalize_axis_index(axis, arr.ndim))
     n = arr.shape[axis]
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(plain(obj))
     if places.dtype == bool:
         places = np.flatnonzero(places)
-    values = _array(values).astype(arr.dtype, copy=False)
+    values = as_array(values).astype(arr.dtype, copy=False)
     count = places.size
     if count == 1:  # as many as there are values
         values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)

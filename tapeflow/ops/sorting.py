@@ -15,6 +15,7 @@ from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import call_plainly, general, nondifferentiable
 from tapeflow.core.tracer import plain
+from tapeflow.ops.arguments import as_array
 
 __all__ = [
     "compress",
@@ -27,10 +28,6 @@ __all__ = [
     "sum_into",
     "take_along_axis",
 ]
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 # ---- gather along an axis, and the scatter that transposes it
@@ -153,13 +150,13 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: None = None) 
     condition = np.asarray(plain(condition))
     if condition.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    return np.take(_array(a), np.flatnonzero(condition), axis)
+    return np.take(as_array(a), np.flatnonzero(condition), axis)
 
 
 @implements(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Elements where a condition holds."""
-    return np.take(np.ravel(_array(arr)), np.flatnonzero(plain(condition)))
+    return np.take(np.ravel(as_array(arr)), np.flatnonzero(plain(condition)))
 
 
 for _function in (

@@ -16,6 +16,7 @@ from tapeflow import pytree
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import plain
+from tapeflow.ops.arguments import as_array
 from tapeflow.ops.sorting import stepwise, sum_into
 
 __all__ = [
@@ -31,10 +32,6 @@ __all__ = [
 _NOTHING: Any = np._NoValue
 
 
-def _array(a: Any) -> Any:
-    return a if hasattr(a, "shape") else np.asarray(a)
-
-
 # ---- covariance
 
 
@@ -45,7 +42,7 @@ def _observations(m: Any, dtype: Any, rowvar: bool, transposed: bool) -> Any:
 
 def _joined(m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
     """Variables by rows."""
-    arrays = [_array(a) for a in (m, y) if a is not None]
+    arrays = [as_array(a) for a in (m, y) if a is not None]
     for a, name in zip(arrays, "my", strict=False):
         if a.ndim > 2:
             raise ValueError(f"{name} has more than 2 dimensions")
@@ -58,7 +55,7 @@ def _joined(m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
 
 
 def _checked_weights(weights: Any, name: str, length: int) -> Any:
-    w = _array(weights).astype(float)
+    w = as_array(weights).astype(float)
     if name == "fweights" and np.any(w != np.around(w)):
         raise TypeError("fweights must be integer")
     if w.ndim > 1:
@@ -141,7 +138,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     counts = np.bincount(numbers, None, minlength)
     if weights is None:
         return counts
-    w = _array(weights).astype(np.float64, casting="safe")
+    w = as_array(weights).astype(np.float64, casting="safe")
     if w.shape != np.shape(numbers):
         raise ValueError("The weights and list don't have the same length.")
     return sum_into(w, np.asarray(numbers, np.intp), axis=0, length=len(counts))
@@ -193,6 +190,10 @@ def _density(counts: Any, widths: Sequence[Any]) -> Any:
     return counts / total
 
 
+def _given(bins: Any) -> Any:
+    return bins if isinstance(bins, str) or not np.iterable(bins) else as_array(bins)
+
+
 def _values(argument: Any) -> Any:
     """An argument without its derivatives."""
     return pytree.map_leaves(plain, argument)
@@ -201,21 +202,24 @@ def _values(argument: Any) -> Any:
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Edges of the bins of a histogram."""
+    bins = _given(bins)
     values = np.histogram_bin_edges(_values(a), _values(bins), _values(range), _values(weights))
-    return _edges(_array(a), bins, range, values)
+    return _edges(as_array(a), bins, range, values)
 
 
 @implements(np.histogram)
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Any, Any]:
     """Counts, or sums of weights, in bins, and the edges."""
-    sample = _values(a)
+    a, bins = as_array(a), _given(bins)
+    weights = None if weights is None else as_array(weights)
+    sample = plain(a)
     given = _values(bins), _values(range)
     if isinstance(weights, Traced):
         values = np.histogram_bin_edges(sample, *given, plain(weights))
         counts = _weight_in_bins(np.ravel(sample), values, np.ravel(weights))
     else:
         counts, values = np.histogram(sample, *given, weights=weights)
-    edges = _edges(_array(a), bins, range, values)
+    edges = _edges(a, bins, range, values)
     if density:
         counts = _density(counts, [_widths(edges).astype(float)])
     return stepwise(counts, a, edges), edges
@@ -232,9 +236,7 @@ def _table(sample: Any) -> Any:
     """Points by rows."""
     if getattr(sample, "ndim", 0) == 2:
         return sample
-    if hasattr(sample, "shape"):
-        return np.transpose(np.atleast_2d(sample))
-    return np.stack(sample, axis=-1)
+    return np.transpose(np.atleast_2d(as_array(sample)))
 
 
 @implements(np.histogramdd)
@@ -245,9 +247,9 @@ def histogramdd(
     points = _table(sample)
     d = points.shape[1]
     ranges = [None] * d if range is None else list(range)
-    each = list(bins) if np.iterable(bins) else [bins] * d
-    known = None if weights is None else plain(weights)
-    counts, values = np.histogramdd(plain(points), _values(each), _values(ranges), weights=known)
+    each = [_given(b) for b in bins] if np.iterable(bins) else [bins] * d
+    weights = None if weights is None else as_array(weights)
+    counts, values = np.histogramdd(plain(points), _values(each), _values(ranges), weights=plain(weights))
     edges = [_edges(points[:, k], each[k], ranges[k], v) for k, v in enumerate(values)]
     if isinstance(weights, Traced):
         counts = _weight_in_boxes(plain(points), values, weights)
@@ -273,6 +275,6 @@ def histogram2d(
     if len(x) != len(y):
         raise ValueError("x and y must have the same length.")
     shared = np.iterable(bins) and len(list(bins)) not in (1, 2)
-    bins = [_array(bins)] * 2 if shared else bins
-    counts, edges = np.histogramdd([_array(x), _array(y)], bins, range, density, weights)
+    bins = [as_array(bins)] * 2 if shared else bins
+    counts, edges = np.histogramdd([as_array(x), as_array(y)], bins, range, density, weights)
     return counts, edges[0], edges[1]

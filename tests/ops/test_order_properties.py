@@ -21,7 +21,7 @@ METHODS = (
     "median_unbiased normal_unbiased lower higher midpoint nearest"
 ).split()
 DTYPES = (np.float64, np.float32, np.float16, np.longdouble)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=25)
 
 
 def arrays(nans: bool = False, ties: bool = True, min_side: int = 1) -> st.SearchStrategy[np.ndarray]:
@@ -148,7 +148,7 @@ def test_take_along_axis_is_numpys(x: np.ndarray, data: Any) -> None:
 # ---- quantiles
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(arrays(nans=True), st.data())
 @pytest.mark.parametrize("nan", [False, True])
 def test_quantiles_are_numpys(nan: bool, x: np.ndarray, data: Any) -> None:
@@ -178,7 +178,7 @@ def test_weighted_quantiles_are_numpys(nan: bool, x: np.ndarray, data: Any) -> N
     check_value(lambda v: f(v, q, axis, method="inverted_cdf", weights=weights), x)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50)
 @given(arrays(ties=False), st.data())
 @pytest.mark.parametrize("nan", [False, True])
 def test_slopes_of_quantiles(nan: bool, x: np.ndarray, data: Any) -> None:
