@@ -87,6 +87,12 @@ def _counted(x: Any) -> Any:
     return count
 
 
+def _without_nans(x: Any) -> Any:
+    """What is left of a single slice: partitioned several times as fast as a slice with nans is sorted."""
+    mask = np.isnan(x)
+    return x[~mask] if np.any(mask) else x
+
+
 # ---- median
 
 
@@ -116,6 +122,9 @@ def nanmedian(
         return np.nanmean(a, axis, keepdims=keepdims)
     x, kept = _merged(a, axis)
     count = _counted(x)
+    if x.ndim == 1 and count:
+        y = np.median(_without_nans(x))
+        return np.reshape(y, kept) if _asked(keepdims) else y
     middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2])
     middle = np.minimum(middle, x.shape[-1] - 1)  # the second of an empty slice
     y = np.mean(_statistic(x, np.argsort(x, axis=-1), middle), axis=0)
@@ -217,6 +226,8 @@ def _sorted_places(method: str, x: Any, q: Any, weak: bool) -> Any:
 def _numbers_only(method: str, x: Any, q: Any, weak: bool) -> Any:
     """Quantiles of what is not nan, which may be another number of elements in each slice."""
     count = _counted(x)
+    if x.ndim == 1 and count:
+        return _sorted_places(method, _without_nans(x), q, weak)
     n = np.maximum(count, 1)
     n = n.astype(q.dtype) if q.dtype.kind == "f" else n  # as a Python number would
     place, share = _place(method, n, np.reshape(q, q.shape + (1,) * count.ndim))

@@ -14,6 +14,7 @@ from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import plain
 from tapeflow.ops.arguments import as_array
+from tapeflow.ops.sorting import pick
 
 __all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique"]
 
@@ -52,7 +53,7 @@ def unique(
     else:  # asked apart: it would make NumPy sort otherwise, and number nans that are not equal in another order
         in_order, first = np.unique(values, True, axis=axis, equal_nan=equal_nan)
         first = first if in_order.ndim > 1 else _as_given(found[0], in_order, first)
-    found[0] = np.take(np.ravel(ar) if axis is None else ar, first, 0 if axis is None else axis)
+    found[0] = pick(np.ravel(ar), first, axis=0) if axis is None else np.take(ar, first, axis)
     return tuple(found) if len(found) > 1 else found[0]
 
 
@@ -63,8 +64,8 @@ def _named(function: Any) -> Any:
         found = function(plain(x))
         in_order, first = np.unique(plain(x), return_index=True, equal_nan=False)
         if not isinstance(found, tuple):
-            return np.ravel(x)[_as_given(found, in_order, first)]
-        return found._replace(values=np.ravel(x)[first])
+            return pick(np.ravel(x), _as_given(found, in_order, first), axis=0)
+        return found._replace(values=pick(np.ravel(x), first, axis=0))
 
     return named
 

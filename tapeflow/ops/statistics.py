@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -172,11 +173,16 @@ def _edges(a: Any, bins: Any, range_: Any, values: Any) -> Any:
 
 
 def _bins_of(a: Any, edges: Any) -> tuple[Any, Any]:
-    """For each element of a plain array its bin, and whether it is in any; the last bin is closed."""
+    """For each element of a plain array its bin, of which the last is closed, and whether it is in none."""
     bins = np.searchsorted(edges, a, side="right") - 1
     last = len(edges) - 2
     bins = np.where(a == edges[-1], last, bins)
-    return bins, (bins >= 0) & (bins <= last)
+    return bins, (bins < 0) | (bins > last)
+
+
+def _totals(weights: Any, bins: Any, outside: Any, count: int) -> Any:
+    """Sums of weights in each of so many bins."""
+    return sum_into(weights, np.where(outside, count, bins), axis=0, length=count + 1)[:count]
 
 
 def _widths(edges: Any) -> Any:
@@ -226,10 +232,9 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 
 
 def _weight_in_bins(a: Any, edges: Any, weights: Any) -> Any:
-    bins, inside = _bins_of(a, edges)
-    w = weights[inside]
-    wide = np.result_type(w.dtype, np.float64)  # NumPy adds up in double precision
-    return sum_into(w.astype(wide), bins[inside], axis=0, length=len(edges) - 1).astype(w.dtype)
+    wide = np.result_type(weights.dtype, np.float64)  # NumPy adds up in double precision
+    totals = _totals(weights.astype(wide, copy=False), *_bins_of(a, edges), len(edges) - 1)
+    return totals.astype(weights.dtype, copy=False)
 
 
 def _table(sample: Any) -> Any:
@@ -259,12 +264,11 @@ def histogramdd(
 
 
 def _weight_in_boxes(points: Any, edges: Sequence[Any], weights: Any) -> Any:
-    placed = [_bins_of(points[:, k], e) for k, e in enumerate(edges)]
-    inside = np.logical_and.reduce([i for _, i in placed])
     shape = tuple(len(e) - 1 for e in edges)
-    boxes = np.ravel_multi_index(tuple(b[inside] for b, _ in placed), shape)
-    w = weights[inside].astype(np.float64, casting="safe")
-    return np.reshape(sum_into(w, boxes, axis=0, length=int(np.prod(shape))), shape)
+    bins, outside = zip(*(_bins_of(points[:, k], e) for k, e in enumerate(edges)), strict=True)
+    boxes = np.ravel_multi_index(bins, shape, mode="clip")
+    w = weights.astype(np.float64, casting="safe")
+    return np.reshape(_totals(w, boxes, np.logical_or.reduce(outside), prod(shape)), shape)
 
 
 @implements(np.histogram2d)
