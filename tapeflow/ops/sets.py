@@ -148,9 +148,8 @@ def resize(a: Any, new_shape: Any) -> Any:
     size = int(np.prod(shape, dtype=np.intp))
     if a.size == 0 or size == 0:
         return np.zeros_like(a, shape=shape)
-    repeats = -(-size // a.size)
-    whole = np.reshape(np.broadcast_to(np.ravel(a), (repeats, a.size)), (repeats * a.size,))
-    return np.reshape(whole[:size], shape)
+    # Not by broadcasting, which would give a view where NumPy gives an array of its own.
+    return np.reshape(pick(np.ravel(a), np.arange(size) % a.size, axis=0), shape)
 
 
 @implements(np.trim_zeros)
