@@ -22,12 +22,15 @@ __all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "trim_zer
 # ---- unique elements
 
 
-def _as_given(given: Any, in_order: Any, first: Any) -> Any:
-    """Indices of first occurrences for unique values in the order in which a hash table gives them."""
-    order = np.argsort(given)
-    assert np.array_equal(given[order], in_order, equal_nan=True)
+def _as_given(given: Any, other: Any, first: Any) -> Any:
+    """Indices of first occurrences for unique values in the order given, from those for another order of the same.
+
+    A hash table gives them unsorted, and nans can stand in any order.
+    """
+    to, of = np.argsort(given), np.argsort(other)
+    assert np.array_equal(given[to], other[of], equal_nan=True)
     indices = np.empty_like(first)
-    indices[order] = first
+    indices[to] = first[of]
     return indices
 
 
@@ -123,19 +126,17 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr = as_array(arr)
     if arr.dtype.kind not in "fc":  # NumPy converts the values, which ends their derivatives
         return np.insert(plain(arr), plain(obj), plain(as_array(values)), axis)
+    obj = plain(obj)
     arr, axis = (np.ravel(arr), 0) if axis is None else (arr, normalize_axis_index(axis, arr.ndim))
     n = arr.shape[axis]
-    places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(plain(obj))
-    if places.dtype == bool:
-        places = np.flatnonzero(places)
+    places = len(np.insert(np.arange(n), obj, -1)) - n
     values = as_array(values).astype(arr.dtype, copy=False)
-    count = places.size
-    if count == 1:  # as many as there are values
+    if places == 1:  # as many as there are values
         values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
-        values = np.moveaxis(values, 0, axis) if places.ndim == 0 else values
-        count = values.shape[axis]
-    values = np.broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :]))
-    order = np.insert(np.arange(n), obj, np.arange(n, n + count))
+        values = values if isinstance(obj, slice) or np.ndim(obj) else np.moveaxis(values, 0, axis)
+        places = values.shape[axis]
+    values = np.broadcast_to(values, (*arr.shape[:axis], places, *arr.shape[axis + 1 :]))
+    order = np.insert(np.arange(n), obj, np.arange(n, n + places))
     return np.take(np.concatenate((arr, values), axis), order, axis)
 
 
