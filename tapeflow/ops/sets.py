@@ -1,4 +1,4 @@
-"""Sets, and insertion, repetition and trimming: gathers by indices that NumPy finds on the plain values.
+"""Sets, insertion and repetition: gathers by indices that NumPy finds on the plain values.
 
 Of equal elements the first occurrence carries the gradient.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index
 
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
@@ -16,7 +16,7 @@ from tapeflow.core.tracer import plain
 from tapeflow.ops.arguments import as_array
 from tapeflow.ops.sorting import pick
 
-__all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique"]
+__all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "union1d", "unique"]
 
 
 # ---- unique elements
@@ -151,19 +151,3 @@ def resize(a: Any, new_shape: Any) -> Any:
         return np.zeros_like(a, shape=shape)
     # Not by broadcasting, which would give a view where NumPy gives an array of its own.
     return np.reshape(pick(np.ravel(a), np.arange(size) % a.size, axis=0), shape)
-
-
-@implements(np.trim_zeros)
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Leave out zeros at the ends."""
-    trim = trim.lower()
-    if trim not in ("fb", "bf", "f", "b"):
-        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
-    axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, argname="axis")
-    places = np.argwhere(filt)
-    index = [slice(None)] * filt.ndim
-    for k in axes:
-        start, stop = (places[:, k].min(), places[:, k].max() + 1) if len(places) else (0, 0)
-        both = not len(places)  # nothing but zeros: nothing is left, whichever end is trimmed
-        index[k] = slice(start if both or "f" in trim else None, stop if both or "b" in trim else None)
-    return filt[tuple(index)]

@@ -203,13 +203,6 @@ case(np.insert, lambda v: np.insert(np.arange(3.0), 1, v), real(2), note="into-c
 case(np.resize, lambda x: np.resize(x, (2, 4)), real(2, 3), note="longer")
 case(np.resize, lambda x: np.resize(x, 3), cplx(2, 3), note="shorter")
 case(np.resize, lambda x: np.resize(x, (2, 3)), real(), note="0-d")
-_edged = fixed([0.0, 0.0, 1.5, 0.0, -2.0, 0.0])
-for _trim in ("fb", "f", "b", "BF"):
-    case(np.trim_zeros, lambda x, t=_trim: np.trim_zeros(x * _edged(None), t), real(6), note=_trim)
-if np.lib.NumpyVersion(np.__version__) >= "2.2.0":
-    _hole = np.pad(np.ones((2, 1)), ((1, 0), (1, 2)))
-    case(np.trim_zeros, lambda x: np.trim_zeros(x * _hole), real(3, 4), note="matrix")
-    case(np.trim_zeros, lambda x: np.trim_zeros(x * _hole, "f", axis=-1), real(3, 4), note="axis")
 
 # ---- statistics
 
