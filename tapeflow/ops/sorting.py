@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import call_plainly, general, nondifferentiable
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import Tracer, plain
 from tapeflow.ops.arguments import as_array
 
 __all__ = [
@@ -151,6 +151,14 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: None = None) 
     if condition.ndim != 1:
         raise ValueError("condition must be a 1-d array")
     return np.take(as_array(a), np.flatnonzero(condition), axis)
+
+
+def _compress_method(self: Any, condition: Any, axis: int | None = None, out: None = None) -> Any:
+    """Call ``np.compress`` with this array as the second argument."""
+    return compress(condition, self, axis, out)
+
+
+Tracer.compress = _compress_method  # the one method whose array is not its function's first argument
 
 
 @implements(np.extract)

@@ -54,6 +54,7 @@ _some = np.array([True, False, True])
 case(np.compress, lambda x: np.compress(_some, x), real(2, 3), note="flat")
 case(np.compress, lambda x: np.compress([0, 1], x, axis=-1), real(2, 3), note="short-axis")
 case(np.compress, lambda x: np.compress(x[:, 0] > -5, x, axis=0), cplx(2, 3), note="traced-condition")
+case(np.compress, lambda x: x.compress([True, False, True], axis=1), real(2, 3), note="method")
 case(np.extract, lambda x: np.extract(np.eye(3) > 0, x), real(3, 3))
 case(np.extract, lambda x: np.extract(x > 0, x) ** 2, apart(2, 4), note="traced-condition")
 
