@@ -11,7 +11,7 @@ import numpy as np
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array
+from tapeflow.ops.arguments import as_array, known, somewhere
 from tapeflow.ops.reductions import _absent, _axes, _conjugated, _count, _reduce, _root, _spread, _start, sum_
 
 __all__ = ["nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar"]
@@ -23,7 +23,7 @@ def _filled(a: Any, value: Any) -> Any:
     """The array with a value in place of nans."""
     a = as_array(a)
     mask = np.isnan(a)
-    return np.where(mask, a.dtype.type(value), a) if np.any(mask) else a
+    return np.where(mask, a.dtype.type(value), a) if somewhere(mask) else a
 
 
 # ---- sums and products
@@ -109,7 +109,7 @@ def _extremum(primitive: Primitive, ufunc: Any, a: Any, axis: Any, keepdims: Any
     else:
         y = _reduce(primitive, x, axis, keepdims)
         y = ufunc(y, _start(initial, y))
-    if np.any(np.isnan(y)):
+    if known(np.isnan(y)):
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=3)
     return y
 
@@ -163,7 +163,7 @@ def _over(total: Any, count: Any) -> Any:
     few = count <= 0
     ratio = total / np.where(few, 1, count).astype(total.dtype.type(0).real.dtype)
     empty = total.dtype.type(complex(nan, nan) if total.dtype.kind == "c" else nan)
-    return np.where(few, empty, ratio) if np.any(few) else ratio
+    return np.where(few, empty, ratio) if somewhere(few) else ratio
 
 
 def _numbers(mask: Any, axis: Any, keepdims: Any) -> Any:
@@ -180,7 +180,7 @@ def nanmean(
     _inexact(dtype)
     mask = _chosen(a, where)
     count = _numbers(mask, axis, keepdims)
-    if np.any(count == 0):
+    if known(count == 0):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
     return _over(np.sum(np.where(mask, a, a.dtype.type(0)), axis, dtype, None, keepdims), count)
 
@@ -215,7 +215,7 @@ def nanvar(
     squares = deviation * _conjugated(np, deviation)
     total = np.sum(np.real(squares) if squares.dtype.kind == "c" else squares, axis, dtype, None, keepdims)
     degrees = _numbers(mask, axis, keepdims) - ddof
-    if np.any(degrees <= 0):
+    if known(degrees <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=2)
     return _over(total, degrees)
 

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array
+from tapeflow.ops.arguments import as_array, known, somewhere
 from tapeflow.ops.reductions import _along
 from tapeflow.ops.sorting import pick, stepwise
 
@@ -70,19 +70,21 @@ def _statistic(x: Any, order: Any, rank: Any) -> Any:
 
 def _arranged(x: Any, ranks: Any) -> Any:
     """Indices that bring the elements of some ranks, and the largest (a nan if there is one), to their places."""
+    if isinstance(ranks, Traced):
+        return np.argsort(x, axis=-1)
     return np.argpartition(x, np.unique([*np.ravel(ranks), x.shape[-1] - 1]), axis=-1)
 
 
 def _with_nans(y: Any, x: Any, order: Any) -> Any:
     """A nan where the sample has one: NumPy sorts them to the end, and gives the last."""
     last = pick(x, order[..., -1:], axis=x.ndim - 1)[..., 0]
-    return np.where(np.isnan(last), last, y) if np.any(np.isnan(last)) else y
+    return np.where(np.isnan(last), last, y) if somewhere(np.isnan(last)) else y
 
 
 def _counted(x: Any) -> Any:
     """How many elements of each slice are numbers; a plain array. Warns of slices that have none."""
-    count = np.asarray(np.sum(~np.isnan(x), axis=-1))
-    if not np.all(count):
+    count = np.sum(~np.isnan(x), axis=-1)
+    if known(count == 0):
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=4)
     return count
 
@@ -122,13 +124,13 @@ def nanmedian(
         return np.nanmean(a, axis, keepdims=keepdims)
     x, kept = _merged(a, axis)
     count = _counted(x)
-    if x.ndim == 1 and count:
+    if x.ndim == 1 and not somewhere(count == 0):
         y = np.median(_without_nans(x))
         return np.reshape(y, kept) if _asked(keepdims) else y
     middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2])
     middle = np.minimum(middle, x.shape[-1] - 1)  # the second of an empty slice
     y = np.mean(_statistic(x, np.argsort(x, axis=-1), middle), axis=0)
-    y = y if np.all(count) else np.where(count == 0, nan, y)
+    y = np.where(count == 0, nan, y) if somewhere(count == 0) else y
     return np.reshape(y, kept) if _asked(keepdims) else y
 
 
@@ -219,24 +221,24 @@ def _sorted_places(method: str, x: Any, q: Any, weak: bool) -> Any:
     place = np.reshape(place, q.shape + (1,) * (x.ndim - 1))
     share = None if share is None else np.reshape(share, place.shape)
     ranks = np.clip(np.floor(place), 0, n - 1).astype(np.intp)
-    order = _arranged(x, [*ranks.ravel(), *np.minimum(ranks + 1, n - 1).ravel()])
+    order = _arranged(x, np.stack([ranks, np.minimum(ranks + 1, n - 1)]))
     return _with_nans(_interpolated(x, order, place, share, n - 1, weak), x, order)
 
 
 def _numbers_only(method: str, x: Any, q: Any, weak: bool) -> Any:
     """Quantiles of what is not nan, which may be another number of elements in each slice."""
     count = _counted(x)
-    if x.ndim == 1 and count:
+    if x.ndim == 1 and not somewhere(count == 0):
         return _sorted_places(method, _without_nans(x), q, weak)
     n = np.maximum(count, 1)
     n = n.astype(q.dtype) if q.dtype.kind == "f" else n  # as a Python number would
     place, share = _place(method, n, np.reshape(q, q.shape + (1,) * count.ndim))
     y = _interpolated(x, np.argsort(x, axis=-1), place, share, np.maximum(count - 1, 0), weak)
-    if np.all(count):
+    if not somewhere(count == 0):
         return y
     # NumPy takes the dtype of the first slice's result, and that of an empty slice is not promoted.
     y = np.where(count == 0, nan, y)
-    return y if count.flat[0] else y.astype(x.dtype, copy=False)
+    return y.astype(x.dtype, copy=False) if known(np.ravel(count)[:1] == 0) else y
 
 
 def _weighted(x: Any, q: Any, weights: Any, skip_nans: bool) -> Any:
@@ -246,20 +248,20 @@ def _weighted(x: Any, q: Any, weights: Any, skip_nans: bool) -> Any:
     ranks picks them, by its own conventions about ties and weights of zero.
     """
     order = np.argsort(x, axis=-1)
-    count = _counted(x) if skip_nans else np.asarray(x.shape[-1])
+    count = _counted(x) if skip_nans else x.shape[-1]
     if skip_nans:
         weights = np.where(np.isnan(plain(x)) & (count[..., None] > 0), 0, weights)
     ranks = np.argsort(order, axis=-1).astype(np.float64)
     rank = np.quantile(ranks, plain(q), axis=-1, method="inverted_cdf", weights=weights)
     y = _statistic(x, order, np.asarray(rank).astype(np.intp))
     if skip_nans:
-        return y if np.all(count) else np.where(count == 0, nan, y)
+        return np.where(count == 0, nan, y) if somewhere(count == 0) else y
     return _with_nans(y, x, order)
 
 
 def _checked(q: Any, weights: Any, method: str, what: str) -> None:
     value = plain(q)
-    if not np.all((value >= 0) & (value <= 1)):
+    if known(~((value >= 0) & (value <= 1))):
         raise ValueError(what)
     if weights is not None and method != "inverted_cdf":
         raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")

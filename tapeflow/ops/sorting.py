@@ -65,11 +65,11 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     """Select along an axis by an array of indices."""
     indices = plain(indices)
     if axis is None:
-        if np.ndim(indices) != 1:
+        if indices.ndim != 1:
             raise ValueError("when axis=None, `indices` must have a single dimension.")
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, arr.ndim)
-    if np.ndim(indices) != arr.ndim:
+    if indices.ndim != arr.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     if not np.issubdtype(indices.dtype, np.integer):
         raise IndexError("`indices` must be an integer array")

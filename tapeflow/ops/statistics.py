@@ -17,7 +17,7 @@ from tapeflow import pytree
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array
+from tapeflow.ops.arguments import as_array, known
 from tapeflow.ops.sorting import stepwise, sum_into
 
 __all__ = [
@@ -57,13 +57,13 @@ def _joined(m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
 
 def _checked_weights(weights: Any, name: str, length: int) -> Any:
     w = as_array(weights).astype(float)
-    if name == "fweights" and np.any(w != np.around(w)):
+    if name == "fweights" and known(w != np.around(w)):
         raise TypeError("fweights must be integer")
     if w.ndim > 1:
         raise RuntimeError(f"cannot handle multidimensional {name}")
     if w.shape[0] != length:
         raise RuntimeError(f"incompatible numbers of samples and {name}")
-    if np.any(w < 0):
+    if known(w < 0):
         raise ValueError(f"{name} cannot be negative")
     return w
 
@@ -103,7 +103,7 @@ def cov(
     w = a if f is None else f if a is None else f * a
     average = np.average(x, axis=1, weights=w)
     degrees = _degrees(length, ddof, w, a)
-    if degrees <= 0:
+    if known(plain(degrees) <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         degrees = 0.0
     x = (x - average[:, None]).astype(x.dtype, copy=False)
