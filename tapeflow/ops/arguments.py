@@ -8,8 +8,10 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import plain
+from tapeflow.errors import TracedConversionError
 
-__all__ = ["as_array", "known", "somewhere"]
+__all__ = ["as_array", "known", "somewhere", "values_of"]
 
 
 def as_array(argument: Any) -> Any:
@@ -29,3 +31,14 @@ def somewhere(condition: Any) -> bool:
 def known(condition: Any) -> bool:
     """Whether a condition is known to hold for some element, so that it can be warned of or refused."""
     return not isinstance(condition, Traced) and bool(np.any(condition))
+
+
+def values_of(argument: Any, name: str) -> Any:
+    """Values without their derivatives, for a function that finds by them what it picks or counts."""
+    value = plain(argument)
+    if isinstance(value, Traced):
+        raise TracedConversionError(
+            f"np.{name}: what is picked or counted depends on the values, which differ from element to element of a batch "
+            "(inside vmap). Call it outside, or write a loop"
+        )
+    return value

@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array
+from tapeflow.ops.arguments import as_array, values_of
 from tapeflow.ops.sorting import pick
 
 __all__ = ["insert", "intersect1d", "resize", "setdiff1d", "setxor1d", "union1d", "unique"]
@@ -47,7 +47,7 @@ def unique(
 ) -> Any:
     """Unique elements, or slices along an axis."""
     ar = as_array(ar)
-    values = plain(ar)
+    values = values_of(ar, "unique")
     wanted = return_index, return_inverse, return_counts
     found = np.unique(values, *wanted, axis, equal_nan=equal_nan, **options)
     found = list(found) if isinstance(found, tuple) else [found]
@@ -64,8 +64,9 @@ def _named(function: Any) -> Any:
     """A function of the array API: its result has named parts, of which the values carry the derivative."""
 
     def named(x: Any, /) -> Any:
-        found = function(plain(x))
-        in_order, first = np.unique(plain(x), return_index=True, equal_nan=False)
+        values = values_of(x, function.__name__)
+        found = function(values)
+        in_order, first = np.unique(values, return_index=True, equal_nan=False)
         if not isinstance(found, tuple):
             return pick(np.ravel(x), _as_given(found, in_order, first), axis=0)
         return found._replace(values=pick(np.ravel(x), first, axis=0))
@@ -89,7 +90,9 @@ def union1d(ar1: Any, ar2: Any) -> Any:
 @implements(np.intersect1d)
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
     """Elements of both arrays, as they stand in the first."""
-    values, first, second = np.intersect1d(plain(ar1), plain(ar2), assume_unique, return_indices=True)
+    values, first, second = np.intersect1d(
+        *(values_of(a, "intersect1d") for a in (ar1, ar2)), assume_unique, return_indices=True
+    )
     common = np.ravel(as_array(ar1))[first].astype(values.dtype, copy=False)
     return (common, first, second) if return_indices else common
 
@@ -98,8 +101,9 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Elements of the first array that are not in the second."""
     one = np.ravel(as_array(ar1)) if assume_unique else np.unique(ar1)
-    other = plain(ar2) if assume_unique else np.unique(plain(ar2))
-    return one[np.isin(plain(one), other, assume_unique=True, invert=True)]
+    values, other = values_of(one, "setdiff1d"), values_of(ar2, "setdiff1d")
+    other = other if assume_unique else np.unique(other)
+    return one[np.isin(values, other, assume_unique=True, invert=True)]
 
 
 @implements(np.setxor1d)
@@ -110,7 +114,8 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     both = np.sort(np.concatenate((ar1, ar2), axis=None))
     if both.size == 0:
         return both
-    differs = np.concatenate(([True], plain(both[1:] != both[:-1]), [True]))
+    values = values_of(both, "setxor1d")
+    differs = np.concatenate(([True], values[1:] != values[:-1], [True]))
     return both[differs[1:] & differs[:-1]]
 
 

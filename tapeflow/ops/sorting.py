@@ -13,9 +13,9 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.primitive import Primitive, Traced, implements
-from tapeflow.core.rules import call_plainly, general, nondifferentiable
+from tapeflow.core.rules import general, nondifferentiable
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.ops.arguments import as_array
+from tapeflow.ops.arguments import as_array, values_of
 
 __all__ = [
     "compress",
@@ -84,8 +84,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 _stepwise = general(
     "stepwise",
     lambda y, x: y,
-    (lambda xp, t: t, lambda xp, t, y: xp.zeros_like(y)),
-    (lambda xp, g: g, lambda xp, g, x1: xp.zeros_like(x1)),
+    (lambda xp, t: t, lambda xp, t, y: xp.zeros(y.shape, y.dtype)),
+    (lambda xp, g: g, lambda xp, g, shape1: xp.zeros(shape1)),
 )
 
 
@@ -130,14 +130,14 @@ def _order_of_partition(x: Any, kth: Any, axis: int, kind: Any, order: Any) -> A
     return np.take_along_axis(np.argsort(x, axis, "stable"), ranks, axis)
 
 
-_partition_order = Primitive("partition_order", _order_of_partition, reason="integer valued")
-
-
 @implements(np.partition)
 def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """Elements with those of given ranks in their sorted places."""
     a, axis = _flat(a, axis)
-    return pick(a, call_plainly(_partition_order, a, kth, axis, kind, order), axis=axis)
+    values = plain(a)
+    # Of a batch the values are not known, and any indices do that bring the given ranks to their places.
+    indices = np.argpartition if isinstance(values, Traced) else _order_of_partition
+    return pick(a, indices(values, kth, axis, kind, order), axis=axis)
 
 
 # ---- selection by conditions: what is selected depends on values, so its length does
@@ -147,7 +147,7 @@ def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect"
 def compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
     """Slices along an axis where a condition holds."""
     del out
-    condition = np.asarray(plain(condition))
+    condition = np.asarray(values_of(condition, "compress"))
     if condition.ndim != 1:
         raise ValueError("condition must be a 1-d array")
     return np.take(as_array(a), np.flatnonzero(condition), axis)
@@ -164,7 +164,7 @@ Tracer.compress = _compress_method  # the one method whose array is not its func
 @implements(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Elements where a condition holds."""
-    return np.take(np.ravel(as_array(arr)), np.flatnonzero(plain(condition)))
+    return np.take(np.ravel(as_array(arr)), np.flatnonzero(values_of(condition, "extract")))
 
 
 for _function in (

@@ -17,7 +17,7 @@ from tapeflow import pytree
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array, known
+from tapeflow.ops.arguments import as_array, known, values_of
 from tapeflow.ops.sorting import stepwise, sum_into
 
 __all__ = [
@@ -200,16 +200,21 @@ def _given(bins: Any) -> Any:
     return bins if isinstance(bins, str) or not np.iterable(bins) else as_array(bins)
 
 
+def _shaped(weights: Any) -> Any:
+    """What NumPy's check of the shape of weights needs to see."""
+    return np.broadcast_to(0.0, weights.shape) if isinstance(weights, Traced) else weights
+
+
 def _values(argument: Any) -> Any:
     """An argument without its derivatives."""
-    return pytree.map_leaves(plain, argument)
+    return pytree.map_leaves(lambda x: values_of(x, "histogram"), argument)
 
 
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Edges of the bins of a histogram."""
     bins = _given(bins)
-    values = np.histogram_bin_edges(_values(a), _values(bins), _values(range), _values(weights))
+    values = np.histogram_bin_edges(_values(a), _values(bins), _values(range), _shaped(weights))
     return _edges(as_array(a), bins, range, values)
 
 
@@ -218,10 +223,10 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     """Counts, or sums of weights, in bins, and the edges."""
     a, bins = as_array(a), _given(bins)
     weights = None if weights is None else as_array(weights)
-    sample = plain(a)
+    sample = _values(a)
     given = _values(bins), _values(range)
     if isinstance(weights, Traced):
-        values = np.histogram_bin_edges(sample, *given, plain(weights))
+        values = np.histogram_bin_edges(sample, *given, _shaped(weights))
         counts = _weight_in_bins(np.ravel(sample), values, np.ravel(weights))
     else:
         counts, values = np.histogram(sample, *given, weights=weights)
@@ -254,10 +259,11 @@ def histogramdd(
     ranges = [None] * d if range is None else list(range)
     each = [_given(b) for b in bins] if np.iterable(bins) else [bins] * d
     weights = None if weights is None else as_array(weights)
-    counts, values = np.histogramdd(plain(points), _values(each), _values(ranges), weights=plain(weights))
+    settled = None if isinstance(weights, Traced) else weights
+    counts, values = np.histogramdd(_values(points), _values(each), _values(ranges), weights=settled)
     edges = [_edges(points[:, k], each[k], ranges[k], v) for k, v in enumerate(values)]
     if isinstance(weights, Traced):
-        counts = _weight_in_boxes(plain(points), values, weights)
+        counts = _weight_in_boxes(_values(points), values, weights)
     if density:
         counts = _density(counts, [_widths(e) for e in edges])
     return stepwise(counts, points, *edges), type(values)(edges)
