@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array, known, somewhere
+from tapeflow.ops.arguments import as_array, known, somewhere, values_of
 from tapeflow.ops.reductions import _along
 from tapeflow.ops.sorting import pick, stepwise
 
@@ -247,12 +247,13 @@ def _weighted(x: Any, q: Any, weights: Any, skip_nans: bool) -> Any:
     They are elements of it, and which ones depends on the order of the elements alone: what NumPy says of the elements'
     ranks picks them, by its own conventions about ties and weights of zero.
     """
-    order = np.argsort(x, axis=-1)
+    values = values_of(x, "quantile of a weighted sample")
+    order = np.argsort(values, axis=-1)
     count = _counted(x) if skip_nans else x.shape[-1]
     if skip_nans:
-        weights = np.where(np.isnan(plain(x)) & (count[..., None] > 0), 0, weights)
+        weights = np.where(np.isnan(values) & (count[..., None] > 0), 0, weights)
     ranks = np.argsort(order, axis=-1).astype(np.float64)
-    rank = np.quantile(ranks, plain(q), axis=-1, method="inverted_cdf", weights=weights)
+    rank = np.quantile(ranks, values_of(q, "quantile"), axis=-1, method="inverted_cdf", weights=weights)
     y = _statistic(x, order, np.asarray(rank).astype(np.intp))
     if skip_nans:
         return np.where(count == 0, nan, y) if somewhere(count == 0) else y
@@ -294,7 +295,7 @@ def _quantile(
     x, kept = _merged(a, axis)
     if weights is not None:
         weights = as_array(weights)
-        w = _along(plain(weights), a, axis)
+        w = _along(values_of(weights, "quantile"), a, axis)
         if np.any(w < 0):
             raise ValueError("Weights must be non-negative.")
         w, _ = _merged(np.broadcast_to(w, a.shape), axis)
