@@ -276,6 +276,7 @@ case(
     apart(3, 3),
     real(3, 3, low=0.5),
     note="both",
+    skip=VARIES,
 )
 for _bins in (5, "fd", [0.0, 1.0, 2.0]):
     case(
