@@ -51,7 +51,7 @@ COMPARISONS: dict[Any, str] = {
 }
 # Methods that are NumPy's function of the same name with the array first.
 METHODS = (
-    "all any argmax argmin argsort clip compress conj conjugate cumprod cumsum diagonal dot max mean min nonzero prod "
+    "all any argmax argmin argsort clip conj conjugate cumprod cumsum diagonal dot max mean min nonzero prod "
     "ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
 ).split()
 IN_PLACE_METHODS = "fill partition put resize setfield setflags sort".split()

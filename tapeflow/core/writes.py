@@ -134,12 +134,19 @@ def viewed(x: Any, held: Any, out: Any) -> tuple[Any, bool]:
     A small part of an array that is being written to is copied, so that whoever keeps it does not keep the buffer from
     being written in place.
     """
-    whole, part = plain(held), plain(out)
+    whole, part = _memory(held), _memory(out)
     if type(part) is not np.ndarray or not (part is whole or _share(part, whole)):
         return out, False
     if part is out and family_of(x) is not None and 4 * part.nbytes <= whole.nbytes and part.flags.c_contiguous:
         out = part.copy() if _root(x)[0]._family.written else out
     return out, True
+
+
+def _memory(held: Any) -> Any:
+    """The array at the bottom of all levels, batches included."""
+    while isinstance(held, Tracer):
+        held = held._value
+    return held
 
 
 def _share(part: Any, whole: Any) -> bool:
@@ -316,7 +323,7 @@ def _in_place(ufunc: Any) -> Callable[[Any, Any], Any]:
         if not is_operand(other):
             return NotImplemented
         new = ufunc(self, other)
-        if not isinstance(plain(self), np.ndarray):
+        if not self.shape and not isinstance(plain(self), np.ndarray):
             return new  # a scalar: NumPy binds the name to a new one as well
         write_result(self, new, ufunc.__name__)
         return self

@@ -1,6 +1,7 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
 from tapeflow.ops import (
+    arguments,
     assembly,
     constructors,
     contractions,
@@ -16,16 +17,22 @@ from tapeflow.ops import (
     linalg,
     lstsq,
     methods,
+    nanfunctions,
     places,
     polynomials,
+    quantiles,
     queries,
     reductions,
     series,
+    sets,
     shapes,
     signal,
+    sorting,
+    statistics,
 )
 
 __all__ = [
+    "arguments",
     "assembly",
     "constructors",
     "contractions",
@@ -41,11 +48,16 @@ __all__ = [
     "linalg",
     "lstsq",
     "methods",
+    "nanfunctions",
     "places",
     "polynomials",
+    "quantiles",
     "queries",
     "reductions",
     "series",
+    "sets",
     "shapes",
     "signal",
+    "sorting",
+    "statistics",
 ]

@@ -1,0 +1,44 @@
+"""Array arguments as NumPy takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapeflow import pytree
+from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import plain
+from tapeflow.errors import TracedConversionError
+
+__all__ = ["as_array", "known", "somewhere", "values_of"]
+
+
+def as_array(argument: Any) -> Any:
+    """Make an array of what a caller may pass for one: an array, a number, or nested lists, also of traced values."""
+    if hasattr(argument, "shape"):
+        return argument
+    if isinstance(argument, (list, tuple)) and any(isinstance(x, Traced) for x in pytree.flatten(argument)[0]):
+        return np.stack([as_array(x) for x in argument])
+    return np.asarray(argument)
+
+
+def somewhere(condition: Any) -> bool:
+    """Whether a condition may hold for some element; of values that are not known, such as those of a batch, it may."""
+    return isinstance(condition, Traced) or bool(np.any(condition))
+
+
+def known(condition: Any) -> bool:
+    """Whether a condition is known to hold for some element, so that it can be warned of or refused."""
+    return not isinstance(condition, Traced) and bool(np.any(condition))
+
+
+def values_of(argument: Any, name: str) -> Any:
+    """Values without their derivatives, for a function that finds by them what it picks or counts."""
+    value = plain(argument)
+    if isinstance(value, Traced):
+        raise TracedConversionError(
+            f"np.{name}: what is picked or counted depends on the values, which differ from element to element of a batch "
+            "(inside vmap). Call it outside, or write a loop"
+        )
+    return value
