@@ -60,7 +60,7 @@ class Batched(Tracer):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes of one element."""
-        return self._value.shape[1:]  # type: ignore[no-any-return]
+        return self._value.shape[1:]
 
     @property
     def ndim(self) -> int:

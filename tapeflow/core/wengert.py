@@ -302,9 +302,10 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     wengert.special = wengert.special or primitive.refuses or any(isinstance(v, Tracer) for v in values)
     wengert.selective = wengert.selective or primitive.selects
     fields: list[Any] = [wengert.tick(), trackers]
+    nodes = tuple(parents)  # one for all operands, of which a variadic primitive may have thousands
     for i, parent in enumerate(parents):
         if parent is not None:
-            fields += _edge(primitive, i, values, parents, out, params)
+            fields += _edge(primitive, i, values, nodes, out, params)
     return _enter(wengert, fields, trackers, out)
 
 
@@ -313,8 +314,8 @@ def _view(wengert: WengertList, primitive: Primitive, x: Any, out: Any, params: 
     if tokens:
         wengert.special = wengert.special or isinstance(out, Tracer)
         wengert.selective = wengert.selective or primitive.selects
-        values, parents = [x._value], [x._entry]
-        fields = [wengert.tick(), wengert.intern(tokens), *_edge(primitive, 0, values, parents, out, params)]
+        edge = _edge(primitive, 0, [x._value], (x._entry,), out, params)
+        fields = [wengert.tick(), wengert.intern(tokens), *edge]
         new: Any = wengert.enter(out, fields)
     else:
         new = constants(wengert, out)
@@ -335,7 +336,7 @@ def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any]) ->
 
 
 def _edge(
-    primitive: Primitive, i: int, values: list[Any], parents: list[Entry | None], out: Any, params: dict[str, Any]
+    primitive: Primitive, i: int, values: list[Any], parents: tuple[Entry | None, ...], out: Any, params: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
     """The three fields for one tracked operand."""
     x = values[i]
@@ -345,7 +346,7 @@ def _edge(
     if rule is None:
         raise TypeError(f"{primitive.name} has no derivative with respect to operand {i}")
     kept = keep(rule, i, values, out, parents)
-    return general_edge, parents[i], (rule, kept, params, primitive, x.shape, x.dtype, tuple(parents), i)
+    return general_edge, parents[i], (rule, kept, params, primitive, x.shape, x.dtype, parents, i)
 
 
 def keep(rule: Rule, i: int, values: Any, out: Any, parents: Any = None) -> list[Any]:

@@ -490,7 +490,7 @@ class GradientTape:
         sources = {n[0]: n for n in nodes if n is not CONSTANT}
         if not adjoints or not sources:
             return [None] * len(nodes)
-        seeds = dict(adjoints)
+        given = dict(adjoints)
         with wengert.lock:
             if self._takes_all(wengert, sources):
                 release = release and not wengert.selective and _errors_are_quiet()
@@ -498,9 +498,9 @@ class GradientTape:
             else:
                 sweep(wengert, adjoints, set(sources), self.token, xp)
             if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
-                adjoints = dict(seeds)
+                adjoints = dict(given)
                 sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
-        return _own([adjoints.get(n[0]) for n in nodes], set(map(id, seeds.values())))
+        return _own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
