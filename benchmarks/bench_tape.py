@@ -117,3 +117,18 @@ def track_vectors_held_by_additions() -> float:
 
 
 track_vectors_held_by_additions.unit = "vectors"  # type: ignore[attr-defined]
+
+
+class Writes:
+    """Loops that fill an array."""
+
+    params = (1_000, 2_000, 4_000)
+    param_names = ("elements",)
+
+    def setup(self, n: int) -> None:
+        """Check once."""
+        assert programs.filled(3).shape == (3,)
+
+    def time_fill(self, n: int) -> None:
+        """One element at a time."""
+        programs.filled(n)

@@ -156,6 +156,9 @@ def scaling(rounds: int) -> None:
     times = race({"1": lambda: programs.sum_of_squares(10_000), "2": lambda: programs.sum_of_squares(20_000)}, few, 1)
     line("s = s + x[i]**2, n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
          f"{times['1'][0] / 30_000 * 1e6:.2f} us per operation")  # fmt: skip
+    times = race({"1": lambda: programs.filled(10_000), "2": lambda: programs.filled(20_000)}, few, 1)
+    line("y[i] = 0.9 * y[i - 1] + x[i], n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
+         f"{times['1'][0] / 10_000 * 1e6:.1f} us per element")  # fmt: skip
     times = race({"1": lambda: programs.long_chain(500_000), "2": lambda: programs.long_chain(1_000_000)}, 2, 1)
     held = bench_tape.track_bytes_per_entry()
     line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",

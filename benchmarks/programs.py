@@ -70,6 +70,23 @@ def sum_of_squares(n: int) -> Any:
     return tape.gradient(s, x)
 
 
+def recurrence(x: Any) -> Any:
+    """Fill an array element by element."""
+    y = np.zeros_like(x)
+    y[0] = x[0]
+    for i in range(1, x.shape[0]):
+        y[i] = 0.9 * y[i - 1] + x[i]
+    return np.sum(y)
+
+
+def filled(n: int) -> Any:
+    """Gradient of a loop that fills an array."""
+    with GradientTape() as tape:
+        x = tape.watch(np.linspace(0.0, 1.0, n))
+        y = recurrence(x)
+    return tape.gradient(y, x)
+
+
 def long_chain(n: int) -> Any:
     """Gradient of a chain of n scalar operations."""
     with GradientTape() as tape:
