@@ -21,7 +21,7 @@ from tapeflow.backends import backend_for
 from tapeflow.core.poles import Trap, at_pole, has_nan
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.core.writes import put, take
+from tapeflow.core.writes import put, take, write
 from tapeflow.errors import RuleError
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def hand_over(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, resi
     """
     _, number, steps, index = residual
     if isinstance(g, Tracer):
-        g = g._twin()
+        g = g if number in owned else g._twin()
         g._write(steps, index, 0)
     else:
         g = g if number in owned else xp.array(g)
@@ -172,8 +172,7 @@ def hand_over(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, resi
         _accumulate(xp, adjoints, owned, k, g)
     else:
         adjoints[k] = g
-        if g.__class__ is np.ndarray:
-            owned.add(k)
+        owned.add(k)
 
 
 def step_back(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, residual: tuple[Any, ...]) -> None:
@@ -211,6 +210,10 @@ def scatter_part(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, r
     _, scatter, params, shape, dtype = residual
     old = adjoints.get(k)
     if isinstance(g, Traced) or isinstance(old, Traced) or old.__class__ is Pending:
+        index = params["index"]
+        if k in owned and isinstance(old, Tracer) and isinstance(index, int) and getattr(g, "_level", 0) <= old._level:
+            write(old, index, old[index] + g)  # a buffer that `hand_over` has passed on
+            return
         if old.__class__ is not Pending:
             old = adjoints[k] = Pending(scatter, (shape, dtype), old)
         old.values.append(g)
@@ -238,7 +241,7 @@ def _accumulate(xp: Any, adjoints: Adjoints, owned: set[int], k: int, c: Any) ->
     old = adjoints[k]
     if old.__class__ is Pending:
         old.dense = c if old.dense is None else old.dense + c
-    elif k in owned and not isinstance(c, Traced):
+    elif k in owned and not isinstance(c, Traced) and not isinstance(old, Traced):
         xp.add(old, c, out=old)
     else:
         new = adjoints[k] = old + c
