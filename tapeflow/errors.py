@@ -6,6 +6,7 @@ Every class derives from :class:`TapeError` and from the built-in that code writ
 from __future__ import annotations
 
 __all__ = [
+    "BatchDecisionError",
     "BatchLoopWarning",
     "InPlaceError",
     "MissingRuleError",
@@ -66,6 +67,10 @@ class InPlaceError(TapeError, TypeError):
     """A write into an array would have cut or changed what the tape recorded."""
 
 
+class BatchDecisionError(TracedConversionError):
+    """Inside a batch tapeflow itself had to decide by values; `vmap` catches it, and goes through the batch."""
+
+
 class BatchLoopWarning(UserWarning):
     """A function without a batching rule is evaluated element by element."""
 
@@ -93,17 +98,17 @@ def uncopied(what: str, shape: tuple[int, ...]) -> TracedConversionError:
     )
 
 
-def batched_value(what: str, shape: tuple[int, ...]) -> TracedConversionError:
-    """A value of a batch was about to become a plain one."""
-    return TracedConversionError(
+def batched_value(what: str, shape: tuple[int, ...], inside: bool) -> TracedConversionError:
+    """A value of a batch was about to become a plain one, by the user or inside of tapeflow and NumPy."""
+    return (BatchDecisionError if inside else TracedConversionError)(
         f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one "
         "plain value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None)"
     )
 
 
-def batched_truth(shape: tuple[int, ...]) -> TracedConversionError:
-    """An ``if`` on a value of a batch."""
-    return TracedConversionError(
+def batched_truth(shape: tuple[int, ...], inside: bool) -> TracedConversionError:
+    """An ``if`` on a value of a batch, by the user or inside of tapeflow and NumPy."""
+    return (BatchDecisionError if inside else TracedConversionError)(
         f"the truth of a value inside vmap (of shape {shape}) differs from element to element, so Python cannot branch on "
         "it. Compute both branches and choose with np.where(condition, a, b), or write a loop instead of vmap"
     )

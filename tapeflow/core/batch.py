@@ -13,6 +13,7 @@ always works and is slow, so it warns once.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -25,7 +26,21 @@ from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
 from tapeflow.errors import BatchLoopWarning, batched_truth, batched_value
 
-__all__ = ["Batch", "Batched", "aligned", "batched", "each", "leading", "leading_ones", "loop", "shifted", "stacked"]
+__all__ = [
+    "Batch",
+    "Batched",
+    "aligned",
+    "batched",
+    "each",
+    "leading",
+    "leading_ones",
+    "loop",
+    "shifted",
+    "stacked",
+]
+
+
+UNBOUND = 1 << 60  # levels above are no levels: a variable is read anew in each expression
 
 
 class Batch:
@@ -80,14 +95,14 @@ class Batched(Tracer):
         return batched(value._untracked() if isinstance(value, Tracer) else value, self._batch)
 
     def _guard(self, what: str) -> NoReturn:
-        raise batched_value(what, self.shape)
+        raise batched_value(what, self.shape, _is_inside())
 
     def numpy(self) -> NoReturn:
         """Refuse: a value of a batch has no plain values of its own."""
-        raise batched_value("x.numpy()", self.shape)
+        raise batched_value("x.numpy()", self.shape, _is_inside())
 
     def __bool__(self) -> bool:
-        raise batched_truth(self.shape)
+        raise batched_truth(self.shape, _is_inside())
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -145,6 +160,7 @@ class Batched(Tracer):
         if mine:
             ndim = np.broadcast_to(np.empty(()), self.shape)[index].ndim
             value = leading_ones(value._value, ndim)
+            value = np.reshape(value, (value.shape[0], *value.shape[value.ndim - ndim :]))  # it may have more axes
         self._value = assigned(self, "_value", (), (slice(None), *parts), value)
 
     def _write_each(self, steps: tuple[Step, ...], parts: Any, value: Any, mine: bool) -> None:
@@ -165,6 +181,14 @@ def batched(value: Any, batch: Batch) -> Batched:
     new._value = value
     new._batch = batch
     return new
+
+
+def _is_inside() -> bool:
+    """Whether the first caller outside of the core is tapeflow's or NumPy's, and not the user's."""
+    frame = sys._getframe(2)
+    while (module := frame.f_globals.get("__name__", "")).startswith("tapeflow.core") and frame.f_back is not None:
+        frame = frame.f_back
+    return module.startswith(("tapeflow.", "numpy.", "scipy."))
 
 
 def _wrap(out: Any, batch: Batch) -> Any:
@@ -256,7 +280,16 @@ def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> 
     """Call any function element by element."""
 
     def element(k: int) -> Callable[[Any], Any]:
-        return lambda x: x._value[k] if isinstance(x, Batched) and x._batch is batch else x
+        def choose(x: Any) -> Any:
+            if isinstance(x, Batched) and x._batch is batch:
+                return x._value[k]
+            if isinstance(x, Tracer) and batch.level < x._level < UNBOUND:
+                raise batched_value(
+                    getattr(function, "__name__", "a function"), x.shape, inside=True
+                )  # batches inside it
+            return x
+
+        return choose
 
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
     return pytree.map_leaves(lambda *parts: batched(np.stack(parts), batch), *outs)

@@ -27,6 +27,7 @@ __all__ = [
     "call_unwrapped",
     "is_operand",
     "plain",
+    "settled",
 ]
 
 BINARY_OPERATORS: dict[Any, str] = {
@@ -74,6 +75,12 @@ COPYING = {
 def plain(value: Any) -> Any:
     """The value without its derivatives: a plain array, or inside a batch a batch of them."""
     return value._untracked() if isinstance(value, Tracer) else value
+
+
+def settled(value: Any) -> Any:
+    """The plain array behind all levels, for a decision; there is none inside a batch, whose elements may differ."""
+    value = plain(value)
+    return value.numpy() if isinstance(value, Tracer) else value
 
 
 def anywhere(mask: Any) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.backends import NUMPY, backend_for
+from tapeflow.core.batch import leading, leading_ones, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
 
@@ -29,7 +30,9 @@ def _mT(xp: Any, x: Any) -> Any:
     return xp.swapaxes(x, -1, -2)
 
 
-def _bilinear(name: str, left: Callable[..., Any], right: Callable[..., Any]) -> Primitive:
+def _bilinear(
+    name: str, left: Callable[..., Any], right: Callable[..., Any], batch: Callable[..., Any] | None = None
+) -> Primitive:
     """Declare one of NumPy's products by the VJPs of its two operands."""
     return general(
         name,
@@ -39,7 +42,49 @@ def _bilinear(name: str, left: Callable[..., Any], right: Callable[..., Any]) ->
             lambda xp, t, x0, **params: getattr(xp, name)(x0, t, **params),
         ),
         (left, right),
+        batch=batch or _summed_batch,
     )
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    """The products of a batch, as an einsum over one letter more."""
+    ndims = [np.ndim(v) - b for v, b in zip(values, batched, strict=True)]
+    if primitive.name == "vdot":
+        values = (np.conjugate(values[0]), values[1])
+    if primitive.name in ("outer", "vdot"):  # of ravelled operands
+        values = [np.reshape(v, (*v.shape[:b], -1)) for v, b in zip(values, batched, strict=True)]
+        ndims = [1, 1]
+    pairs = _summed_axes(primitive.name, ndims, params)
+    left = LETTERS[: ndims[0]]
+    names = dict(zip(pairs[1], pairs[0], strict=True))
+    right = "".join(left[names[k]] if k in names else LETTERS[ndims[0] + k] for k in range(ndims[1]))
+    kept = "".join(c for c in left + right if (c in left) != (c in right))
+    terms = tuple("Z" * b + t for b, t in zip(batched, (left, right), strict=True))
+    return _einsum(*values, spec=(terms, "Z" + kept), optimize=False)
+
+
+def _summed_axes(name: str, ndims: list[int], params: dict[str, Any]) -> Any:
+    """The axes of both operands over which a product sums."""
+    if name == "tensordot":
+        return params["axes"]
+    if name == "outer" or 0 in ndims:
+        return (), ()
+    return (ndims[0] - 1,), (max(ndims[1] - 2, 0) if name == "dot" else ndims[1] - 1,)
+
+
+def _matmul_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    """Vectors of a batch are rows on the left and columns on the right."""
+    ndims = [np.ndim(v) - b for v, b in zip(values, batched, strict=True)]
+    (x0, x1), (row, column) = values, [b and n == 1 for b, n in zip(batched, ndims, strict=True)]
+    x0, x1 = x0[:, None, :] if row else x0, x1[:, :, None] if column else x1
+    most = max(2, *ndims)
+    x0, x1 = (leading_ones(x, most) if b else x for x, b in zip((x0, x1), batched, strict=True))
+    y = primitive(x0, x1, **params)
+    y = y[..., 0] if column else y
+    return (y[..., 0] if column else y[..., 0, :]) if row else y
 
 
 def _operands(name: str, options: dict[str, Any], dtype: Any, *arrays: Any) -> tuple[Any, ...]:
@@ -108,7 +153,7 @@ def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
     return xp.matmul(_mT(xp, x0), g)
 
 
-_matmul = _bilinear("matmul", _matmul_left, _matmul_right)
+_matmul = _bilinear("matmul", _matmul_left, _matmul_right, _matmul_batch)
 
 
 @implements(np.matmul, np.linalg.matmul)
@@ -260,7 +305,9 @@ def _declare_vector_products() -> None:
     }
     for name, (left, right) in products.items():
         if hasattr(np, name):
-            implements(getattr(np, name))(_vector_product(name, _bilinear(name, left, right)))
+            implements(getattr(np, name))(
+                _vector_product(name, _bilinear(name, left, right, stacked(*_CORE[name][:2])))
+            )
 
 
 def _vector_product(name: str, primitive: Primitive) -> Callable[..., Any]:
@@ -336,12 +383,15 @@ def _embed_evaluate(x: Any, *, offset: int, shape: tuple[int, int]) -> Any:
     return flat.reshape((*x.shape[:-1], n, m))
 
 
-_embed = linear("embed_diagonal", _embed_evaluate, lambda xp, g, *, offset, shape: _diagonal(g, offset=offset))
+_embed = linear(
+    "embed_diagonal", _embed_evaluate, lambda xp, g, *, offset, shape: _diagonal(g, offset=offset), batch=leading
+)
 _diagonal: Primitive = linear(
     "diagonal",
     lambda x, *, offset: np.diagonal(x, offset, -2, -1),
     lambda xp, g, shape, *, offset: _embed(g, offset=offset, shape=shape[-2:]),
     view=lambda params: ("diagonal", params["offset"]),
+    batch=leading,
 )
 
 
@@ -350,7 +400,7 @@ def _spread_trace(xp: Any, g: Any, shape: Any, *, offset: int) -> Any:
     return _embed(every, offset=offset, shape=shape[-2:])
 
 
-_trace = linear("trace", lambda x, *, offset: np.trace(x, offset, -2, -1), _spread_trace)
+_trace = linear("trace", lambda x, *, offset: np.trace(x, offset, -2, -1), _spread_trace, batch=leading)
 
 
 def _planes_last(a: Any, axis1: int, axis2: int) -> Any:
@@ -448,6 +498,13 @@ def _undiagonal(xp: Any, y: Any, unique: str, mine: str) -> Any:
     return xp.transpose(y, tuple(order))
 
 
+def _einsum_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    inputs, output = params["spec"]
+    letter = next(c for c in LETTERS[::-1] if c not in "".join(inputs))
+    terms = tuple(letter * b + t for t, b in zip(inputs, batched, strict=True))
+    return primitive(*values, **{**params, "spec": (terms, letter + output)})
+
+
 _einsum = general(
     "einsum",
     lambda *xs, spec, optimize: _contract(np, spec, xs, optimize),
@@ -456,6 +513,7 @@ _einsum = general(
     ),
     _einsum_transpose,
     variadic=True,
+    batch=_einsum_batch,
 )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import leading
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
@@ -79,7 +80,9 @@ def _cholesky_vjp(xp: Any, g: Any, y: Any, *, upper: bool) -> Any:
     return conj(xp, xp.linalg.solve(up, mH(xp, half)))
 
 
-_cholesky = general("cholesky", lambda x, **upper: np.linalg.cholesky(x, **upper), _cholesky_jvp, _cholesky_vjp)
+_cholesky = general(
+    "cholesky", lambda x, **upper: np.linalg.cholesky(x, **upper), _cholesky_jvp, _cholesky_vjp, batch=leading
+)
 
 
 @implements(np.linalg.cholesky)
@@ -156,7 +159,7 @@ def _qr_vjp(xp: Any, g: Any, y: Any, *, mode: str) -> Any:
     return conj(xp, mH(xp, xp.linalg.solve(r, mH(xp, c))))
 
 
-_qr = general("qr", lambda x, *, mode: tuple(np.linalg.qr(x, mode)), _qr_jvp, _qr_vjp, refuses=True)
+_qr = general("qr", lambda x, *, mode: tuple(np.linalg.qr(x, mode)), _qr_jvp, _qr_vjp, refuses=True, batch=leading)
 
 
 @implements(np.linalg.qr)
@@ -247,6 +250,7 @@ _svd = general(
     _svd_jvp,
     _svd_vjp,
     refuses=True,
+    batch=leading,
 )
 
 
@@ -268,7 +272,7 @@ def svdvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return conj(xp, (u * average(xp, close(xp, y), g * _slope(xp, y, x))[..., None, :]) @ vh)
 
 
-_svdvals = general("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), svdvals_jvp, svdvals_vjp)
+_svdvals = general("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), svdvals_jvp, svdvals_vjp, batch=leading)
 
 
 def _reordered(x: Any, order: Any) -> Any:

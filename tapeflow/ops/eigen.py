@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from tapeflow.core.batch import leading
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
@@ -92,6 +93,7 @@ _eigh = general(
     _eigh_jvp,
     _eigh_vjp,
     refuses=True,
+    batch=leading,
 )
 
 
@@ -108,7 +110,11 @@ def _eigvalsh_vjp(xp: Any, g: Any, x: Any, y: Any, *, lower: bool) -> Any:
 
 
 _eigvalsh = general(
-    "eigvalsh", lambda x, *, lower: np.linalg.eigvalsh(x, "L" if lower else "U"), _eigvalsh_jvp, _eigvalsh_vjp
+    "eigvalsh",
+    lambda x, *, lower: np.linalg.eigvalsh(x, "L" if lower else "U"),
+    _eigvalsh_jvp,
+    _eigvalsh_vjp,
+    batch=leading,
 )
 
 
@@ -169,7 +175,7 @@ def _eig_vjp(xp: Any, g: Any, y: Any) -> Any:
     return conj(xp, mH(xp, _inverse(xp, v)) @ turn @ mH(xp, v))
 
 
-_eig = general("eig", lambda x: marked(x, np.linalg.eig(x)), _eig_jvp, _eig_vjp, refuses=True)
+_eig = general("eig", lambda x: marked(x, np.linalg.eig(x)), _eig_jvp, _eig_vjp, refuses=True, batch=leading)
 
 
 def _same(xp: Any, y: Any, w: Any) -> Any:
@@ -195,7 +201,7 @@ def _eigvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return (mT(xp, _inverse(xp, v)) * shares[..., None, :]) @ mT(xp, v)
 
 
-_eigvals = general("eigvals", np.linalg.eigvals, _eigvals_jvp, _eigvals_vjp, refuses=True)
+_eigvals = general("eigvals", np.linalg.eigvals, _eigvals_jvp, _eigvals_vjp, refuses=True, batch=leading)
 
 
 @implements(np.linalg.eig)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapeflow.core.batch import leading, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
@@ -66,6 +67,7 @@ _inv = general(
     np.linalg.inv,
     lambda xp, t, y: -(y @ t @ y),
     lambda xp, g, y: -(_mT(xp, y) @ g @ _mT(xp, y)),
+    batch=leading,
 )
 implements(np.linalg.inv)(lambda a: _inv(a))
 
@@ -87,11 +89,20 @@ def _solve_vjp(xp: Any, g: Any, x0: Any, y: Any, shape1: Any) -> Any:
     return -(back[..., :, None] * y[..., None, :]) if vector else -(back @ _mT(xp, y))
 
 
+def _solve_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    """A right-hand side of one axis is a vector, and a stack of vectors is none for NumPy."""
+    a, b = values
+    if np.ndim(b) - batched[1] == 1:
+        return stacked(2, 2)(primitive, (a, b[..., None]), batched, params)[..., 0]
+    return stacked(2, 2)(primitive, values, batched, params)
+
+
 _solve = general(
     "solve",
     np.linalg.solve,
     (_solve_jvp, lambda xp, t, x0: xp.linalg.solve(x0, t)),
     (_solve_vjp, lambda xp, g, x0, shape1: _solve_each(xp, _mT(xp, x0), g, len(shape1) == 1)),
+    batch=_solve_batch,
 )
 
 
@@ -138,7 +149,7 @@ def _pinv_vjp(xp: Any, g: Any, x: Any, y: Any, **options: Any) -> Any:
     return xp.conjugate(adjoint)
 
 
-_pinv = general("pinv", lambda x, **options: np.linalg.pinv(x, **options), _pinv_jvp, _pinv_vjp)
+_pinv = general("pinv", lambda x, **options: np.linalg.pinv(x, **options), _pinv_jvp, _pinv_vjp, batch=leading)
 
 
 @implements(np.linalg.pinv)
@@ -223,6 +234,7 @@ _cofactor_change: Primitive = general(
     _cofactor_change_evaluate,
     (_cofactor_curvature, lambda xp, t, x0: _cofactor_change(x0, t)),
     (_cofactor_curvature, lambda xp, g, x0: _cofactor_change(x0, g)),
+    batch=stacked(2, 2),
 )
 
 
@@ -234,12 +246,13 @@ def _cofactor_rate(xp: Any, t: Any, x: Any, y: Any) -> Any:
     return _each(xp.sum(z * t, axis=(-2, -1))) * y - y @ _mT(xp, t) @ z
 
 
-_cofactor = general("cofactor", _cofactor_evaluate, _cofactor_rate, _cofactor_rate)
+_cofactor = general("cofactor", _cofactor_evaluate, _cofactor_rate, _cofactor_rate, batch=leading)
 _det = general(
     "det",
     np.linalg.det,
     lambda xp, t, x: xp.sum(_cofactor(x) * t, axis=(-2, -1)),
     lambda xp, g, x: _each(g) * _cofactor(x),
+    batch=leading,
 )
 implements(np.linalg.det)(lambda a: _det(a))
 
@@ -258,7 +271,9 @@ def _slogdet_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return _each(rate) * _mT(xp, xp.linalg.inv(x))
 
 
-_slogdet = general("slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp, refuses=True)
+_slogdet = general(
+    "slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp, refuses=True, batch=leading
+)
 implements(np.linalg.slogdet)(lambda a: _SlogdetResult(*_slogdet(a)))
 
 # ---- norms of vectors, and that of Frobenius; where one is 0 or has a kink the subgradient of least norm is taken,
@@ -296,11 +311,19 @@ def _norm_slope(xp: Any, x: Any, y: Any, ord: Any, axis: Any) -> Any:
     return slope * (xp.where(size == 0, 1, size) / xp.where(y == 0, 1, y)) ** (ord - 1)
 
 
+def _norm_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    (x,), axis = values, params["axis"]
+    if axis is None:
+        x, axis = np.reshape(x, (x.shape[0], -1)), (0,)
+    return primitive(x, ord=params["ord"], axis=tuple(k + 1 for k in axis))
+
+
 _norm = general(
     "norm",
     lambda x, *, ord, axis: np.linalg.norm(x, ord, axis),
     lambda xp, t, x, y, *, ord, axis: xp.sum(xp.real(_norm_slope(xp, x, y, ord, axis) * t), axis=axis),
     lambda xp, g, x, y, *, ord, axis: _spread(xp, g, x.shape, axis) * _norm_slope(xp, x, y, ord, axis),
+    batch=_norm_batch,
 )
 
 

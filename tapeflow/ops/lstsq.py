@@ -15,7 +15,7 @@ import numpy as np
 
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import elementwise, general, nondifferentiable
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import plain, settled
 from tapeflow.ops._spectral import conj, mH
 from tapeflow.ops.decompositions import svdvals_jvp, svdvals_vjp
 
@@ -128,7 +128,7 @@ def cond(x: Any, p: Any = None) -> Any:
         s = np.linalg.svd(x, compute_uv=False)
         largest, smallest = s[..., 0], s[..., -1]
         return _ratio(smallest, largest) if p == -2 else _ratio(largest, smallest)
-    regular, known = x, plain(x)
+    regular, known = x, settled(x)
     singular = np.isinf(np.linalg.cond(known, p)) & ~np.any(np.isinf(known), axis=(-2, -1))
     if np.any(singular):
         regular = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)

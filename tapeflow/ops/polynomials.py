@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import plain, settled
 from tapeflow.errors import RuleError
 from tapeflow.ops.constructors import as_array
 
@@ -116,7 +116,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         r = np.concatenate((r[:k], r[k : k + n + 1] - q[-1] * c2, r[k + n + 1 :]))
     quotient = np.stack(q) if q else np.zeros(1, dtype)
     # Rounding decides where NumPy's remainder begins.
-    length = max(len(np.polydiv(plain(c1), plain(c2))[1]), min(n, m + 1))
+    length = max(len(np.polydiv(settled(c1), settled(c2))[1]), min(n, m + 1))
     return _as_given(quotient, u, v), _as_given(r[len(r) - length :], u, v)
 
 
@@ -240,7 +240,7 @@ def poly(seq_of_zeros: Any) -> Any:
     z = _series(seq_of_zeros)
     if z.ndim == 2 and z.shape[0] == z.shape[1] != 0:
         c = _characteristic(z)
-        return np.real(c) if c.dtype.kind == "c" and np.poly(plain(z)).dtype.kind != "c" else c
+        return np.real(c) if c.dtype.kind == "c" and np.poly(settled(z)).dtype.kind != "c" else c
     if z.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     if not len(z):
@@ -249,7 +249,7 @@ def poly(seq_of_zeros: Any) -> Any:
     c, zero = np.ones(1, z.dtype), np.zeros(1, z.dtype)
     for k in range(len(z)):
         c = np.concatenate((c, zero)) - z[k] * np.concatenate((zero, c))
-    values = plain(z)
+    values = settled(z)
     conjugate = c.dtype.kind == "c" and np.all(np.sort(values) == np.sort(values.conj()))
     return np.real(c) if conjugate else c
 

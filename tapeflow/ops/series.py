@@ -24,7 +24,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import plain, settled
 from tapeflow.ops.constructors import as_array
 from tapeflow.ops.polynomials import fit_report, least_squares, multiple_roots, refuse_multiple
 
@@ -337,7 +337,7 @@ class Basis:
         roots = _series(roots)
         if not len(roots):
             return np.ones(1)
-        factors = [self.line(-roots[k], 1) for k in np.argsort(plain(roots))]
+        factors = [self.line(-roots[k], 1) for k in np.argsort(settled(roots))]
         while len(factors) > 1:
             half = len(factors) // 2
             pairs = [self.mul(factors[k], factors[k + half]) for k in range(half)]

@@ -509,11 +509,17 @@ def constant_like(a: Any, value: Any) -> Any:
     return a._lift(value) if isinstance(a, Tracer) and a._open and value.dtype.kind in "fc" else value
 
 
+def _template(a: Any) -> Any:
+    """A plain array of the shape, dtype and layout of a traced one."""
+    held = plain(a)
+    return np.broadcast_to(np.zeros((), a.dtype), a.shape) if isinstance(held, Tracer) else held
+
+
 def _new_like(name: str) -> Any:
     make = getattr(np, name)
 
     def like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **options: Any) -> Any:
-        return constant_like(a, make(plain(a), dtype, order, subok, shape, **options))
+        return constant_like(a, make(_template(a), dtype, order, subok, shape, **options))
 
     return like
 
@@ -528,6 +534,6 @@ def full_like(
 ) -> Any:
     """Fill an array; the derivative flows from the fill value."""
     if not isinstance(fill_value, Traced):
-        return constant_like(a, np.full_like(plain(a), fill_value, dtype, order, subok, shape, **options))
+        return constant_like(a, np.full_like(_template(a), fill_value, dtype, order, subok, shape, **options))
     fill_value = fill_value.astype(a.dtype if dtype is None else dtype)  # type: ignore[attr-defined]
     return np.copy(np.broadcast_to(fill_value, a.shape if shape is None else shape))

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import plain, settled
 from tapeflow.ops.indexing import scatter
 
 __all__ = [
@@ -402,7 +402,7 @@ def _finite(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
 def real_if_close(a: Any, tol: float = 100) -> Any:
     """Real part, if all imaginary parts are nearly zero."""
     a = _array(a)
-    return np.real(a) if a.dtype.kind == "c" and not np.iscomplexobj(np.real_if_close(plain(a), tol)) else a
+    return np.real(a) if a.dtype.kind == "c" and not np.iscomplexobj(np.real_if_close(settled(a), tol)) else a
 
 
 # ---- functions whose derivatives of all orders form a family

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,9 +12,9 @@ import optree
 
 from tapeflow import pytree
 from tapeflow.backends import backend_for
-from tapeflow.core.batch import Batch, Batched, batched
+from tapeflow.core.batch import Batch, Batched, batched, loop
 from tapeflow.core.primitive import Traced
-from tapeflow.errors import StructureError
+from tapeflow.errors import BatchDecisionError, BatchLoopWarning, StructureError
 
 __all__ = ["vmap"]
 
@@ -47,7 +48,8 @@ def vmap(
 
     Notes
     -----
-    Composes with all other transforms and with itself. In-place writes work on arrays made from mapped ones.
+    A function that decides by values inside (a rank, a permutation with ties, ...) is called element by element, with a
+    warning. Composes with all other transforms and with itself. In-place writes work on arrays made from mapped ones.
 
     Examples
     --------
@@ -70,12 +72,32 @@ def vmap(
         places = [_place(x, a, p) for x, a, p in zip(leaves, leaf_axes, paths, strict=True)]
         batch = Batch(_size(leaves, places, paths, axis_size))
         inside = [_enter(x, k, batch) for x, k in zip(leaves, places, strict=True)]
-        args, kwargs = pytree.unflatten(spec, inside)
-        outs, out_spec = pytree.flatten(fun(*args, **kwargs))
+        try:
+            args, kwargs = pytree.unflatten(spec, inside)
+            result = fun(*args, **kwargs)
+        except BatchDecisionError:
+            warnings.warn(f"vmap: {_name(fun)} needs values of each element, so it is called for one after another",
+                          BatchLoopWarning, stacklevel=2)  # fmt: skip
+            result = _one_by_one(fun, spec, inside, batch)
+        outs, out_spec = pytree.flatten(result)
         out_leaf_axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
         return pytree.unflatten(out_spec, [_leave(y, a, batch) for y, a in zip(outs, out_leaf_axes, strict=True)])
 
     return mapped
+
+
+def _name(fun: Callable[..., Any]) -> str:
+    return getattr(fun, "__name__", repr(fun))
+
+
+def _one_by_one(fun: Callable[..., Any], spec: Any, leaves: list[Any], batch: Batch) -> Any:
+    """Call a function for each element, and put the results together."""
+
+    def call(*leaves: Any) -> Any:
+        args, kwargs = pytree.unflatten(spec, leaves)
+        return fun(*args, **kwargs)
+
+    return loop(batch, call, leaves, {})
 
 
 def _prefix(axes: Any, tree: Any, name: str) -> list[Any]:

@@ -125,7 +125,7 @@ def test_many_elements_take_linear_memory() -> None:
         return top
 
     peak(10)
-    assert peak(2000) < 2.5 * peak(1000)
+    assert peak(8000) < 2.5 * peak(4000)
 
 
 @pytest.mark.parametrize("n", [63, 64, 65, 128, 64 * 64 + 1])
