@@ -16,10 +16,7 @@ from tapeflow.core.batch import Batched, batched, leading, leading_ones, shifted
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import Tracer, plain
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
+from tapeflow.ops.arguments import as_array as _array
 
 
 def _lengths(shape: Any) -> tuple[int, ...]:
