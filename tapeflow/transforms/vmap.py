@@ -49,7 +49,9 @@ def vmap(
     Notes
     -----
     A function that decides by values inside (a rank, a permutation with ties, ...) is called element by element, with a
-    warning. Composes with all other transforms and with itself. In-place writes work on arrays made from mapped ones.
+    warning. Composes with itself and, one inside the other, with the
+    other transforms; a tape around a `vmap` around another tape, as in ``grad(vmap(grad(f)))``, is an error so far.
+    In-place writes work on arrays made from mapped ones.
 
     Examples
     --------
