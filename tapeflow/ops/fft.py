@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import linear
 
@@ -42,11 +43,13 @@ _fft = linear(
     "fft",
     lambda x, *, axis, norm: np.fft.fft(x, axis=axis, norm=norm),
     lambda xp, g, *, axis, norm: xp.fft.fft(g, axis=axis, norm=norm),
+    batch=shifted(axis="axis"),
 )
 _ifft = linear(
     "ifft",
     lambda x, *, axis, norm: np.fft.ifft(x, axis=axis, norm=norm),
     lambda xp, g, *, axis, norm: xp.fft.ifft(g, axis=axis, norm=norm),
+    batch=shifted(axis="axis"),
 )
 _rfft = linear(
     "rfft",
@@ -54,11 +57,13 @@ _rfft = linear(
     lambda xp, g, shape, *, axis, norm: xp.fft.hfft(
         _weighted(xp, g, shape[axis], axis, 0.5), shape[axis], axis=axis, norm=norm
     ),
+    batch=shifted(axis="axis"),
 )
 _hfft = linear(
     "hfft",
     lambda x, *, n, axis, norm: np.fft.hfft(x, n, axis=axis, norm=norm),
     lambda xp, g, *, n, axis, norm: _weighted(xp, xp.fft.rfft(g, axis=axis, norm=norm), n, axis, 2),
+    batch=shifted(axis="axis"),
 )
 _ihfft = linear(
     "ihfft",
@@ -66,11 +71,13 @@ _ihfft = linear(
     lambda xp, g, shape, *, axis, norm: xp.fft.irfft(
         _weighted(xp, g, shape[axis], axis, 0.5), shape[axis], axis=axis, norm=norm
     ),
+    batch=shifted(axis="axis"),
 )
 _irfft = linear(
     "irfft",
     lambda x, *, n, axis, norm: np.fft.irfft(x, n, axis=axis, norm=norm),
     lambda xp, g, *, n, axis, norm: _weighted(xp, xp.fft.ihfft(g, axis=axis, norm=norm), n, axis, 2),
+    batch=shifted(axis="axis"),
 )
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapeflow.core.batch import aligned, each, leading, shifted
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import plain, settled
+from tapeflow.core.tracer import anywhere, plain, settled
 from tapeflow.ops.indexing import scatter
+from tapeflow.ops.sorting import pick, sum_into
 
 __all__ = [
     "choose",
@@ -66,6 +68,7 @@ _convolve = general(
         lambda xp, t, x0, *, mode: xp.convolve(x0, t, mode),
     ),
     (_convolve_left, _convolve_right),
+    batch=each,
 )
 
 
@@ -99,7 +102,7 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     a, v = _array(a), _array(v)
     mode = _mode(mode)
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
-        return np.correlate(plain(a), plain(v), mode)  # an error, in NumPy's words
+        return np.correlate(np.zeros(a.shape), np.zeros(v.shape), mode)  # an error, in NumPy's words
     v = np.flip(np.conjugate(v) if v.dtype.kind == "c" else v)
     if mode != "same" or v.size <= a.size:
         return convolve(a, v, mode)
@@ -117,21 +120,33 @@ def _cell(x: Any, xs: Any) -> tuple[Any, Any]:
     return left, np.minimum(left + 1, last)
 
 
+def _at(values: Any, places: Any) -> Any:
+    """Elements at places, which inside a batch differ from element to element."""
+    return np.reshape(pick(values, np.ravel(places), axis=0), np.shape(places))
+
+
 def _interp_slope(xp: Any, x: Any, xs: Any, fs: Any) -> Any:
     """Slope of the interpolant: 0 outside, and where two last knots coincide."""
     i, j = _cell(x, xs)
-    width = xs[j] - xs[i]
+    width = _at(xs, j) - _at(xs, i)
     inside = (x >= xs[0]) & (x <= xs[-1]) & (width != 0)
-    return xp.where(inside, (fs[j] - fs[i]) / xp.where(width == 0, 1, width), 0)
+    return xp.where(inside, (_at(fs, j) - _at(fs, i)) / xp.where(width == 0, 1, width), 0)
 
 
 def _interp_spread(xp: Any, g: Any, x: Any, xs: Any) -> Any:
     """Transpose of the interpolation as a function of the values at the knots."""
     i, j = _cell(x, xs)
-    width = xs[j] - xs[i]
-    share = xp.where(width == 0, 1, (x - xs[i]) / xp.where(width == 0, 1, width))
+    left = _at(xs, i)
+    width = _at(xs, j) - left
+    share = xp.where(width == 0, 1, (x - left) / xp.where(width == 0, 1, width))
     share = xp.where(x < xs[0], 0, xp.where(x > xs[-1], 1, share))
-    return scatter(g * (1 - share), g * share, indices=((i,), (j,)), shape=xs.shape, dtype=g.dtype)
+    parts, places = (xp.concatenate([xp.ravel(a) for a in two]) for two in ((g * (1 - share), g * share), (i, j)))
+    return sum_into(parts, places, axis=0, length=xs.shape[0])
+
+
+def _interp_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    """All points at once where the knots are the same for all."""
+    return primitive(*values) if batched == [True, False, False] else each(primitive, values, batched, params)
 
 
 # Moving a knot by d moves the interpolant as lowering it by slope * d does.
@@ -148,6 +163,7 @@ _interp = general(
         lambda xp, g, x0, x1, x2: _interp_spread(xp, -g * _interp_slope(xp, x0, x1, x2), x0, x1),
         lambda xp, g, x0, x1: _interp_spread(xp, g, x0, x1),
     ),
+    batch=_interp_batch,
 )
 
 
@@ -162,9 +178,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """Piecewise linear interpolation; at a knot its derivative is that of the piece to the right."""
     x, knots, fp = _double(x), _double(xp), _double(fp)
     if knots.ndim != 1 or fp.ndim != 1 or knots.shape != fp.shape or not knots.size:
-        return np.interp(plain(x), plain(knots), plain(fp))  # an error, in NumPy's words
+        return np.interp(0.0, np.zeros(knots.shape), np.zeros(fp.shape))  # an error, in NumPy's words
     if period is not None:
-        if period == 0:
+        if anywhere(plain(period) == 0):
             raise ValueError("period must be a non-zero value")
         x, knots, fp = _periodic(x, knots, fp, abs(period))
         left = right = None
@@ -181,7 +197,7 @@ def _periodic(x: Any, knots: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     """Bring all into one period, and add a knot to the left and to the right of it."""
     x, knots = np.remainder(x, period), np.remainder(knots, period)
     order = np.argsort(knots)
-    knots, fp = knots[order], fp[order]
+    knots, fp = _at(knots, order), _at(fp, order)
     knots = np.concatenate((knots[-1:] - period, knots, knots[:1] + period))
     return x, knots, np.concatenate((fp[-1:], fp, fp[:1]))
 
@@ -192,6 +208,7 @@ _diff = linear(
     "diff",
     lambda x, *, axis: np.diff(x, axis=axis),
     lambda xp, g, *, axis: -xp.diff(g, axis=axis, prepend=g.dtype.type(0), append=g.dtype.type(0)),
+    batch=shifted(axis="axis"),
 )
 
 
@@ -338,6 +355,7 @@ _unwrap = general(
     lambda x, *, discont, axis, period: np.unwrap(x, discont, axis, period=period),
     lambda xp, t, **options: t,
     lambda xp, g, **options: g,
+    batch=shifted(axis="axis"),
 )
 
 
@@ -345,8 +363,8 @@ _unwrap = general(
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
     """Phases without jumps between neighbours."""
     p = _array(p)
-    axis, length = normalize_axis_index(axis, p.ndim), plain(period)
-    y = _unwrap(p, discont=plain(discont), axis=axis, period=length)
+    axis, length = normalize_axis_index(axis, p.ndim), settled(period)
+    y = _unwrap(p, discont=settled(discont), axis=axis, period=length)
     if isinstance(period, Traced):
         turns = np.rint((plain(y) - plain(p)) / length)
         y = y + turns * (period - length)  # type: ignore[operator]
@@ -368,6 +386,7 @@ _complex = linear(
     _complex_evaluate,
     lambda xp, g, i: -xp.imag(g) if i else xp.real(g),
     variadic=True,
+    batch=aligned,
 )
 
 
@@ -437,6 +456,7 @@ _sinc: Primitive = general(
     _sinc_evaluate,
     lambda xp, t, x, *, order: t * _sinc(x, order=order + 1),
     lambda xp, g, x, *, order: g * _sinc(x, order=order + 1),
+    batch=leading,
 )
 
 
@@ -466,6 +486,7 @@ _bessel: Primitive = general(
     _bessel_evaluate,
     lambda xp, t, x, *, order: t * _bessel_slope(x, order),
     lambda xp, g, x, *, order: g * _bessel_slope(x, order),
+    batch=leading,
 )
 
 
@@ -505,7 +526,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 
 def _conditions(x: Any, given: Any, count: int) -> np.ndarray:
     """Masks for all functions, with that of what no condition holds for."""
-    given = [plain(c) for c in given] if isinstance(given, (list, tuple)) else plain(given)
+    given = [settled(c) for c in given] if isinstance(given, (list, tuple)) else settled(given)
     if np.isscalar(given) or (not isinstance(given[0], (list, np.ndarray)) and x.ndim != 0):
         given = [given]
     masks = np.asarray(given, bool)
@@ -525,7 +546,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("list of cases must be same length as list of conditions")
     if len(condlist) == 0:
         raise ValueError("select with an empty condition list is not possible")
-    conditions = [np.asarray(plain(c)) for c in condlist]
+    conditions = [plain(_array(c)) for c in condlist]
     for i, c in enumerate(conditions):
         if c.dtype != np.bool:
             raise TypeError(f"invalid entry {i} in condlist: should be boolean ndarray")
@@ -546,16 +567,26 @@ def _of_one_dtype(values: Sequence[Any]) -> list[Any]:
 def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Choose elements from several arrays by their numbers."""
     del out
-    number = np.asarray(plain(a))
+    number = plain(_array(a))
     if not np.can_cast(number.dtype, np.intp, "safe"):
         raise TypeError(f"Cannot cast array data from {number.dtype!r} to dtype('int64') according to the rule 'safe'")
     choices = _of_one_dtype(list(choices))
-    # NumPy treats bad numbers and modes.
-    number = np.choose(number, np.arange(len(choices)), mode=mode)
+    number = _checked(number, len(choices), mode)
     y = np.broadcast_to(choices[0], np.broadcast_shapes(number.shape, *(c.shape for c in choices)))
     for k, choice in enumerate(choices[1:], 1):
         y = np.where(number == k, choice, y)
     return y
+
+
+def _checked(number: Any, n: int, mode: str) -> Any:
+    """Numbers below n, by whatever `mode` says of others."""
+    if not isinstance(number, Traced):
+        return np.choose(number, np.arange(n), mode=mode)
+    if mode == "wrap":
+        return np.remainder(number, n)
+    if mode == "raise" and anywhere((number < 0) | (number >= n)):
+        raise ValueError("invalid entry in choice array")
+    return np.clip(number, 0, n - 1)
 
 
 # ---- rounding towards zero, which later NumPys call np.trunc alone
