@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import aligned
 from tapeflow.core.primitive import CREATORS, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import settled
 from tapeflow.ops.shapes import constant_like
 
 __all__ = ["array", "as_array", "block", "geomspace", "holds_traced", "linspace", "logspace", "meshgrid"]
@@ -117,11 +118,16 @@ def _share(xp: Any, i: int, num: int, endpoint: bool, like: Any) -> Any:
     return share.astype(like.dtype.type(0).real.dtype)
 
 
+def _ends_batch(primitive: Any, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    return np.moveaxis(aligned(primitive, values, batched, params), 1, 0)
+
+
 _linspace = linear(
     "linspace",
     lambda *ends, num, endpoint: np.linspace(*ends, num, endpoint),
     lambda xp, g, i, *, num, endpoint: xp.tensordot(_share(xp, i, num, endpoint, g), g, 1),
     variadic=True,
+    batch=_ends_batch,
 )
 
 
@@ -190,6 +196,7 @@ _geomspace = general(
         lambda xp, g, x0, y, *, num, endpoint: xp.tensordot(_share(xp, 0, num, endpoint, g), g * y, 1) / x0,
         lambda xp, g, x1, y, *, num, endpoint: xp.tensordot(_share(xp, 1, num, endpoint, g), g * y, 1) / x1,
     ),
+    batch=_ends_batch,
 )
 
 
@@ -232,7 +239,7 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     for k, x in enumerate(map(as_array, args)):
         if x.ndim != 1:
             raise ValueError("Cross index must be 1 dimensional")
-        x = np.nonzero(plain(x))[0] if x.dtype == bool else x.astype(np.intp) if x.size == 0 else x
+        x = np.nonzero(settled(x))[0] if x.dtype == bool else x.astype(np.intp) if x.size == 0 else x
         mesh.append(np.reshape(x, tuple(-1 if k == j else 1 for j in range(len(args)))))
     return tuple(mesh)
 

@@ -251,6 +251,7 @@ _sign = general(
     np.sign,
     lambda xp, t, x, y: _turning(xp, t, y, x),
     lambda xp, g, x, y: _turning(xp, g, xp.conjugate(y), x),
+    batch=aligned,
 )
 implements(np.sign)(lambda x, **options: _sign(x))
 
