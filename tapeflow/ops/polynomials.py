@@ -19,6 +19,7 @@ from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain, settled
 from tapeflow.errors import RuleError
+from tapeflow.ops.arguments import agreed
 from tapeflow.ops.constructors import as_array
 
 __all__ = [
@@ -271,12 +272,12 @@ def poly(seq_of_zeros: Any) -> Any:
     c, zero = np.ones(1, z.dtype), np.zeros(1, z.dtype)
     for k in range(len(z)):
         c = np.concatenate((c, zero)) - z[k] * np.concatenate((zero, c))
-    return np.real(c) if c.dtype.kind == "c" and _is_closed(settled(z)) else c
+    return np.real(c) if c.dtype.kind == "c" and _is_closed(plain(z)) else c
 
 
-def _is_closed(values: np.ndarray) -> bool:
+def _is_closed(values: Any) -> bool:
     """Whether with each number there is its conjugate."""
-    return bool(np.all(np.sort(values) == np.sort(values.conj())))
+    return bool(agreed(np.all(np.sort(values) == np.sort(np.conjugate(values)))))
 
 
 # ---- zeros of polynomials: where p(r) = 0, the derivative of r is -dp(r) / p'(r); it needs a simple root
@@ -425,7 +426,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, argname="axis")
     if _called_by_poly1d():
         return filt
-    places = np.nonzero(settled(filt))
+    places = np.nonzero(agreed(plain(filt) != 0))
     window = [slice(None)] * filt.ndim
     for k in axes:
         window[k] = slice(0, 0)  # what is left if all are zeros

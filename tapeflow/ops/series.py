@@ -25,7 +25,8 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapeflow.core.batch import each, leading, leading_ones
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import anywhere, plain, settled
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops.arguments import agreed
 from tapeflow.ops.constructors import as_array
 from tapeflow.ops.polynomials import fit_report, least_squares, multiple_roots, refuse_multiple
 
@@ -159,10 +160,7 @@ def _series(c: Any) -> Any:
 
 def _trimmed(c: Any, tolerance: float = 0) -> Any:
     """Without zeros at the end; one coefficient is left."""
-    sizes = np.abs(plain(c))
-    if not anywhere(sizes[-1] <= tolerance):
-        return c
-    found = np.flatnonzero(settled(sizes) > tolerance)
+    found = np.flatnonzero(agreed(np.abs(plain(c)) > tolerance))
     return c[: found[-1] + 1] if len(found) else c[:1] * 0
 
 
@@ -346,7 +344,7 @@ class Basis:
         for constant in constants + [0] * (m - len(constants)):
             shift = as_array(constant)
             c = (c * scl).astype(c.dtype, casting="same_kind")
-            if len(c) > 1 or np.any(settled(c) != 0):
+            if len(c) > 1 or agreed(np.any(plain(c) != 0)):
                 c = np.tensordot(_real_like(_named(self.prefix, "int")(np.eye(len(c))), c), c, 1)
                 shift = shift - self.val(lbnd, c)
             c = np.concatenate((c[:1] + shift.astype(c.dtype, casting="same_kind"), c[1:]))
@@ -357,8 +355,7 @@ class Basis:
     def line(self, off: Any, scl: Any) -> Any:
         """Series of a straight line."""
         off, scl = as_array(off), as_array(scl)
-        zero = plain(scl) == 0
-        if anywhere(zero) and settled(zero):
+        if agreed(plain(scl) == 0):
             return np.stack([off])
         return np.stack([off + float(self.x[0]) * scl, float(self.x[1]) * scl])
 

@@ -12,7 +12,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tapeflow.core.batch import aligned, each, leading, shifted
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import anywhere, plain, settled
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops.arguments import agreed
 from tapeflow.ops.indexing import scatter
 from tapeflow.ops.sorting import pick, sum_into
 
@@ -363,8 +364,8 @@ _unwrap = general(
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
     """Phases without jumps between neighbours."""
     p = _array(p)
-    axis, length = normalize_axis_index(axis, p.ndim), settled(period)
-    y = _unwrap(p, discont=settled(discont), axis=axis, period=length)
+    axis, length = normalize_axis_index(axis, p.ndim), agreed(period)
+    y = _unwrap(p, discont=agreed(discont), axis=axis, period=length)
     if isinstance(period, Traced):
         turns = np.rint((plain(y) - plain(p)) / length)
         y = y + turns * (period - length)  # type: ignore[operator]
@@ -421,7 +422,10 @@ def _finite(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
 def real_if_close(a: Any, tol: float = 100) -> Any:
     """Real part, if all imaginary parts are nearly zero."""
     a = _array(a)
-    return np.real(a) if a.dtype.kind == "c" and not np.iscomplexobj(np.real_if_close(settled(a), tol)) else a
+    if a.dtype.kind != "c":
+        return a
+    bound = tol * np.finfo(a.dtype).eps if tol > 1 else tol
+    return np.real(a) if agreed(np.all(np.abs(np.imag(plain(a))) < bound)) else a
 
 
 # ---- functions whose derivatives of all orders form a family
@@ -526,7 +530,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 
 def _conditions(x: Any, given: Any, count: int) -> np.ndarray:
     """Masks for all functions, with that of what no condition holds for."""
-    given = [settled(c) for c in given] if isinstance(given, (list, tuple)) else settled(given)
+    given = [agreed(c) for c in given] if isinstance(given, (list, tuple)) else agreed(given)
     if np.isscalar(given) or (not isinstance(given[0], (list, np.ndarray)) and x.ndim != 0):
         given = [given]
     masks = np.asarray(given, bool)
