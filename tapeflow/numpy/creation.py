@@ -16,8 +16,7 @@ from tapeflow.core import stack
 from tapeflow.core.forward import dual
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
-from tapeflow.core.wengert import CONSTANT, handle
-from tapeflow.numpy.uniform import KINDS
+from tapeflow.core.wengert import CONSTANT, handle, makes_constant
 from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.recorders import GradientTape
 
@@ -73,7 +72,7 @@ def buffer(value: Any) -> Any:
     Recorded
     """
     recorders = stack.active()
-    if not recorders or isinstance(value, Traced) or value.dtype.kind not in KINDS:
+    if not recorders or isinstance(value, Traced) or not makes_constant(value):
         return value
     innermost = max(recorders, key=lambda r: r.level)
     if isinstance(innermost, GradientTape):
