@@ -17,6 +17,7 @@ from tapeflow.core.forward import dual
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
 from tapeflow.core.wengert import CONSTANT, handle, makes_constant
+from tapeflow.ops import constructors
 from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.recorders import GradientTape
 
@@ -90,16 +91,6 @@ def _traced(value: Any) -> Any:
     return assemble(value) if holds_traced(value) else None
 
 
-def _converted(x: Any, dtype: Any, copy: bool | None) -> Any:
-    if dtype is not None and np.dtype(dtype) == object:
-        raise TypeError("array: dtype=object would take traced values off the tape; leave it out")
-    if dtype is None or np.dtype(dtype) == x.dtype:
-        return np.copy(x) if copy else x
-    if copy is False:
-        raise ValueError("Unable to avoid copy while creating an array as requested.")
-    return x.astype(dtype)
-
-
 def array(
     object: Any,  # NumPy's name
     dtype: Any = None,
@@ -137,12 +128,10 @@ def array(
     >>> grad(lambda x: np.sum(np.array([[x, 1.0], [2.0, x**2]]) ** 2))(3.0)
     np.float64(114.0)
     """
-    x = None if like is not None else _traced(object)
-    if x is None:
+    if like is not None or not holds_traced(object):
         like_ = {} if like is None else {"like": like}
         return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **like_, **options)
-    x = _converted(x, dtype, copy if x is object else copy or None)
-    return x if x.ndim >= ndmin else np.reshape(x, (*(1,) * (ndmin - x.ndim), *x.shape))
+    return constructors.array(object, dtype, copy=copy if isinstance(object, Traced) else copy or None, ndmin=ndmin)
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
@@ -166,23 +155,22 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None =
     >>> jacobian(lambda x: np.asarray([x, x**2]))(3.0)
     array([1., 6.])
     """
-    x = None if "like" in options else _traced(a)
-    return np.asarray(a, dtype, order, copy=copy, **options) if x is None else _converted(x, dtype, copy)
+    if "like" in options or not holds_traced(a):
+        return np.asarray(a, dtype, order, copy=copy, **options)
+    return constructors.asarray(a, dtype, copy=copy)
 
 
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
     """Convert to an array, letting subclasses through; traced values stay traced. See `asarray`."""
-    x = None if "like" in options else _traced(a)
-    if x is None:
+    if "like" in options or not holds_traced(a):
         options = options if copy is None else {**options, "copy": copy}  # which NumPy has since 2.1
         return np.asanyarray(a, dtype, order, **options)
-    return _converted(x, dtype, copy)
+    return constructors.asarray(a, dtype, copy=copy)
 
 
 def _at_least_1d(numpys: Callable[..., Any]) -> Callable[..., Any]:
     def convert(a: Any, dtype: Any = None, **options: Any) -> Any:
-        x = _traced(a)
-        return numpys(a, dtype, **options) if x is None else np.atleast_1d(_converted(x, dtype, None))
+        return constructors.ascontiguousarray(a, dtype) if holds_traced(a) else numpys(a, dtype, **options)
 
     convert.__name__ = convert.__qualname__ = numpys.__name__
     convert.__doc__ = f"Convert as ``numpy.{numpys.__name__}``; traced values stay traced, in any layout of memory."
@@ -203,15 +191,15 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 
 def require(a: Any, dtype: Any = None, requirements: Any = None, **options: Any) -> Any:
     """Convert as ``numpy.require``; traced values stay traced and meet every requirement on memory by themselves."""
-    x = _traced(a)
-    return np.require(a, dtype, requirements, **options) if x is None else _converted(x, dtype, None)
+    return constructors.require(a, dtype) if holds_traced(a) else np.require(a, dtype, requirements, **options)
 
 
 def fromiter(iter: Any, dtype: Any, count: int = -1, **options: Any) -> Any:  # NumPy's name
     """Make a vector of what an iterator yields, traced or not."""
     elements = [e for _, e in zip(range(count), iter, strict=False)] if count >= 0 else list(iter)
-    x = _traced(elements)
-    return np.fromiter(elements, dtype, count, **options) if x is None else _converted(x, dtype, None)
+    if holds_traced(elements):
+        return constructors.asarray(elements, dtype)
+    return np.fromiter(elements, dtype, count, **options)
 
 
 # ---- buffers
@@ -279,10 +267,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **opt
     >>> grad(lambda x: np.sum(np.full(3, x) * np.arange(3.0)))(2.0)
     np.float64(3.0)
     """
-    x = _traced(fill_value)
-    if x is None:
-        return buffer(np.full(shape, fill_value, dtype, order, **options))
-    return np.copy(np.broadcast_to(_converted(x, dtype, None), shape))
+    if holds_traced(fill_value):
+        return constructors.full(shape, fill_value, dtype)
+    return buffer(np.full(shape, fill_value, dtype, order, **options))
 
 
 def _like(numpys: Callable[..., Any]) -> Callable[..., Any]:

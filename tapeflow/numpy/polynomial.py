@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.ops.constructors import as_array, holds_traced
+from tapeflow.ops.arguments import as_array
+from tapeflow.ops.assembly import holds_traced
 from tapeflow.ops.series import BASES, SERIES, Basis, value_from_roots
 
 __all__ = [

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow import pytree
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer, plain, settled
 from tapeflow.errors import TracedConversionError
+from tapeflow.ops.assembly import assemble, holds_traced
 
 __all__ = ["agreed", "as_array", "known", "somewhere", "values_of"]
 
@@ -18,9 +18,9 @@ def as_array(argument: Any) -> Any:
     """Make an array of what a caller may pass for one: an array, a number, or nested lists, also of traced values."""
     if hasattr(argument, "shape"):
         return argument
-    if isinstance(argument, (list, tuple)) and any(isinstance(x, Traced) for x in pytree.flatten(argument)[0]):
-        return np.stack([as_array(x) for x in argument])
-    return np.asarray(argument)
+    if isinstance(argument, np.poly1d):
+        return argument.coeffs
+    return assemble(argument) if holds_traced(argument) else np.asarray(argument)
 
 
 def agreed(values: Any) -> Any:

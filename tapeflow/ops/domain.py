@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeflow.core.primitive import implements
 from tapeflow.core.tracer import anywhere
-from tapeflow.ops.constructors import as_array
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["log", "logn", "power", "sqrt"]
 

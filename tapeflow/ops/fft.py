@@ -18,12 +18,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import linear
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 # ---- whole axes
@@ -104,7 +101,7 @@ def _from_whole(primitive: Primitive) -> Callable[..., Any]:
 
     def transform(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         n = _length(a.shape[axis] if n is None else n)
         axis = normalize_axis_index(axis, a.ndim)
         return primitive(_resized(a, n, axis), axis=axis, norm="backward" if norm is None else norm)
@@ -117,7 +114,7 @@ def _from_half(primitive: Primitive) -> Callable[..., Any]:
 
     def transform(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         n = _length((a.shape[axis] - 1) * 2 if n is None else n)
         axis = normalize_axis_index(axis, a.ndim)
         return primitive(_resized(a, n // 2 + 1, axis), n=n, axis=axis, norm="backward" if norm is None else norm)
@@ -165,7 +162,7 @@ def _in_turn(transform: Callable[..., Any], a: Any, lengths: Any, axes: Any, nor
 def _several(transform: Callable[..., Any], planes: Any) -> Callable[..., Any]:
     def transform_all(a: Any, s: Any = None, axes: Any = planes, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         lengths, axes = _lengths(a.shape, s, axes)
         return _in_turn(transform, a, lengths[::-1], axes[::-1], norm)
 
@@ -175,7 +172,7 @@ def _several(transform: Callable[..., Any], planes: Any) -> Callable[..., Any]:
 def _several_to_half(planes: Any) -> Callable[..., Any]:
     def transform_all(a: Any, s: Any = None, axes: Any = planes, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         lengths, axes = _lengths(a.shape, s, axes)
         a = rfft(a, lengths[-1], axes[-1], norm)
         return _in_turn(fft, a, lengths[-2::-1], axes[-2::-1], norm)
@@ -186,7 +183,7 @@ def _several_to_half(planes: Any) -> Callable[..., Any]:
 def _several_from_half(planes: Any) -> Callable[..., Any]:
     def transform_all(a: Any, s: Any = None, axes: Any = planes, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         lengths, axes = _lengths(a.shape, s, axes, half=True)
         a = _in_turn(ifft, a, lengths[:-1], axes[:-1], norm)
         return irfft(a, lengths[-1], axes[-1], norm)
@@ -209,7 +206,7 @@ implements(np.fft.irfft2)(_several_from_half(PLANE))
 
 def _shifted(sign: int) -> Callable[..., Any]:
     def shift(x: Any, axes: Any = None) -> Any:
-        x = _array(x)
+        x = as_array(x)
         if axes is None:
             axes = tuple(range(x.ndim))
         axes = axes if np.iterable(axes) else (axes,)

@@ -19,8 +19,7 @@ from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain, settled
 from tapeflow.errors import RuleError
-from tapeflow.ops.arguments import agreed
-from tapeflow.ops.constructors import as_array
+from tapeflow.ops.arguments import agreed, as_array
 
 __all__ = [
     "convolve_full",

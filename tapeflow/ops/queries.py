@@ -13,7 +13,6 @@ from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import Tracer, call_unwrapped, plain
 
 
-
 def _of_what_is_held(function: Callable[..., Any]) -> Callable[..., Any]:
     """Inside a batch there is one answer for all of it."""
 

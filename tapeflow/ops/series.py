@@ -26,8 +26,7 @@ from tapeflow.core.batch import each, leading, leading_ones
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain
-from tapeflow.ops.arguments import agreed
-from tapeflow.ops.constructors import as_array
+from tapeflow.ops.arguments import agreed, as_array
 from tapeflow.ops.polynomials import fit_report, least_squares, multiple_roots, refuse_multiple
 
 __all__ = ["BASES", "SERIES", "Basis", "value_from_roots"]
