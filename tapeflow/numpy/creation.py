@@ -1,8 +1,9 @@
 """What makes arrays of other things, and so is out of sight of NumPy's protocols.
 
 Each function takes what NumPy's function of that name takes. Beyond that, traced values may stand anywhere: as elements of
-nested lists, as fill values and ends of ranges. While a tape or accumulator is active, the functions that make buffers
-(`zeros`, `ones`, `empty`, `full`, ...) return a *traced constant*, into which traced values can be written.
+nested lists, as fill values and ends of ranges. While a tape or accumulator is active, or inside `vmap`, the functions
+that make buffers (`zeros`, `ones`, `empty`, `full`, ...) return a *traced constant*, into which traced values can be
+written.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow.core import stack
+from tapeflow.core.batch import Batch, batched
 from tapeflow.core.forward import dual
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
@@ -51,12 +53,12 @@ __all__ = [
 
 
 def buffer(value: Any) -> Any:
-    """Make a plain array a constant of the innermost active recorder, so that traced values can be written into it.
+    """Make a plain array a constant of the innermost active level, so that traced values can be written into it.
 
     Parameters
     ----------
     value : array
-        Returned as it is if no recorder is active, or if its dtype carries no derivatives.
+        Returned as it is if no recorder or batch is active, or if its dtype carries no derivatives.
 
     Returns
     -------
@@ -72,10 +74,11 @@ def buffer(value: Any) -> Any:
     ...     print(type(buffer(np.zeros(2))).__name__)
     Recorded
     """
-    recorders = stack.active()
-    if not recorders or isinstance(value, Traced) or not makes_constant(value):
+    innermost = stack.innermost()
+    if innermost is None or isinstance(value, Traced) or not makes_constant(value):
         return value
-    innermost = max(recorders, key=lambda r: r.level)
+    if isinstance(innermost, Batch):
+        return batched(np.broadcast_to(value, (innermost.size, *value.shape)), innermost)
     if isinstance(innermost, GradientTape):
         return handle(value, innermost._wengert, CONSTANT)
     return dual(value, None, innermost)

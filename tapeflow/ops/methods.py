@@ -137,6 +137,8 @@ def _install() -> None:
     methods |= {name: _shown(name) for name in ("flags", "strides")}
     methods |= {name: _raw(name) for name in ("data", "ctypes")}
     methods["device"] = property(device)
+    methods["itemsize"] = property(lambda self: self.dtype.itemsize)
+    methods["nbytes"] = property(lambda self: self.size * self.dtype.itemsize)
     methods["base"] = property(lambda self: None)
     for name, what in methods.items():
         if name not in vars(Tracer):
