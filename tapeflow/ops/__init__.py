@@ -29,6 +29,7 @@ from tapeflow.ops import (
     signal,
     sorting,
     statistics,
+    ufunc_methods,
 )
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     "signal",
     "sorting",
     "statistics",
+    "ufunc_methods",
 ]

@@ -18,6 +18,7 @@ from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.batch import leading, leading_ones, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
+from tapeflow.core.writes import VIEWS
 from tapeflow.ops.arguments import as_array
 
 __all__ = ["cross", "diag", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace"]
@@ -514,6 +515,17 @@ _einsum = general(
 )
 
 
+# One operand of which nothing is summed: NumPy gives a view, which can be written through.
+VIEWS["einsum"] = lambda x, spec: _contract(np, spec, (x,), False)
+_rearrange = linear(
+    "rearrange",
+    lambda x, *, spec: _contract(np, spec, (x,), False),
+    lambda xp, g, shape, *, spec: _einsum_transpose(xp, g, 0, (None,), (shape,), spec=spec, optimize=False),
+    view=lambda params: ("einsum", params["spec"]),
+    batch=_einsum_batch,
+)
+
+
 @implements(np.einsum)
 def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any = None, **options: Any) -> Any:
     """Einstein summation, in any of the forms that NumPy accepts."""
@@ -521,7 +533,10 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any =
     subscripts, arrays = _subscripts(operands)
     arrays = _operands("einsum", options, dtype, *arrays)
     optimize = tuple(optimize) if isinstance(optimize, list) else optimize
-    return _einsum(*arrays, spec=_explicit(subscripts, arrays), optimize=optimize)
+    spec = _explicit(subscripts, arrays)
+    if len(arrays) == 1 and set(spec[0][0]) == set(spec[1]):
+        return _rearrange(*arrays, spec=spec)
+    return _einsum(*arrays, spec=spec, optimize=optimize)
 
 
 def _subscripts(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:

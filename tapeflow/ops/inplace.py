@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapeflow.core.primitive import FUNCTIONS, implements
+from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.tracer import UFUNC_METHODS, Tracer, plain
 from tapeflow.core.writes import write, write_result
 from tapeflow.errors import InPlaceError, written_out
+from tapeflow.ops.arguments import as_array
 from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.ops.indexing import plain_index, scatter
 
@@ -198,7 +199,12 @@ class Flat:
             _write_flat(self.base, np.ravel(places), _cycled(value, places.size))
 
 
+def _set_flat(self: Any, value: Any) -> None:
+    Flat(self)[...] = value
+
+
 FUNCTIONS[np.ndarray.flat] = Flat
+Tracer.flat = Tracer.flat.setter(_set_flat)  # type: ignore[attr-defined, method-assign]
 
 # ---- out=
 
@@ -211,10 +217,27 @@ def _outs(out: Any, name: str) -> tuple[Any, ...]:
     return outs
 
 
+def _inside(inputs: Any, where: Any) -> Any:
+    """Repeat a chosen element where a mask leaves one out, for which the function may be undefined."""
+    arrays = [as_array(x) for x in inputs]
+    mask = plain(where)
+    if isinstance(mask, Traced):
+        return inputs
+    mask = np.broadcast_to(mask, np.broadcast_shapes(np.shape(mask), *(x.shape for x in arrays)))
+    if mask.all() or not mask.any():
+        return inputs
+    first = np.unravel_index(np.argmax(mask), mask.shape)
+    return [
+        y if x.ndim == 0 else np.where(mask, x, np.broadcast_to(x, mask.shape)[first])
+        for x, y in zip(arrays, inputs, strict=True)
+    ]
+
+
 def _ufunc_out(out: Any, ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """Evaluate a ufunc, or a method of one, and write its results."""
     outs = _outs(out, ufunc.__name__)
     where = kwargs.pop("where", True) if method == "__call__" else True
+    inputs = inputs if where is True else _inside(inputs, where)
     results = getattr(ufunc, method)(*inputs, **kwargs)
     written = []
     for y, new in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):

@@ -68,6 +68,16 @@ def view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     return np.reshape(pairs, (*self.shape[:-1], -1))
 
 
+def rounded(self: Any, ndigits: Any = None) -> Any:
+    """Round a scalar, as Python's ``round`` does with NumPy's; without digits it gives an integer."""
+    if self.ndim:
+        raise TypeError(f"type {type(self).__name__} doesn't define __round__ method; use np.round for arrays")
+    if ndigits is not None:
+        return np.round(self, ndigits)
+    self._guard("round(x)")
+    return round(plain(self).item())
+
+
 # ---- what the array API standard asks of an array object
 
 
@@ -132,6 +142,7 @@ def _install() -> None:
         setattr(Tracer, f"__{name}__", _operator(ufunc, swapped=False))
         setattr(Tracer, f"__r{name}__", _operator(ufunc, swapped=True))
     methods: dict[str, Any] = {"__invert__": lambda self: np.invert(self)}
+    methods["__round__"] = rounded
     methods |= {f.__name__: f for f in (argpartition, choose, view, to_device, __dlpack__, __dlpack_device__)}
     methods |= {name: _leaving(name) for name in LEAVING}
     methods |= {name: _shown(name) for name in ("flags", "strides")}

@@ -480,6 +480,9 @@ def std(a: Any, *args: Any, **options: Any) -> Any:
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(ufunc: Any, array: Any, axis: Any = 0, dtype: Any = None, **options: Any) -> Any:
+        if not array.ndim and function in (cumsum, cumprod):
+            raise TypeError("cannot accumulate on a scalar")
+        axis = None if not array.ndim and axis == 0 else axis  # NumPy lets a 0-d array have an axis 0
         return function(_converted(array, dtype), axis, **options)
 
     return method

@@ -135,3 +135,22 @@ def test_branches_on_values_are_refused() -> None:
 def test_bad_axes(call: Any, text: str) -> None:
     with pytest.raises(StructureError, match=text):
         call()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.sum(x * np.exp(x)), lambda x: np.prod(x), lambda x: np.max(x), lambda x: np.std(x), np.cumsum,
+        lambda x: np.sign(x) * np.abs(x), lambda x: x @ W, lambda x: np.dot(W, x), lambda x: np.outer(x, x),
+        lambda x: np.inner(x, x), lambda x: np.vdot(x, x), lambda x: np.tensordot(W, x, 1),
+        lambda x: np.einsum("ij,j->i", W, x), lambda x: np.linalg.solve(W, x), lambda x: np.linalg.inv(W + np.diag(x)),
+        lambda x: np.linalg.norm(x), lambda x: np.linalg.slogdet(W + np.diag(x))[1], lambda x: np.concatenate([x, x[::-1]]),
+        lambda x: np.stack([x, 2 * x]).T.reshape(-1), lambda x: np.where(x > 0, x, 0), lambda x: np.roll(x, 1)[[0, 2]],
+        lambda x: np.pad(x, 1), lambda x: np.trace(np.outer(x, x)), lambda x: np.clip(x, -0.5, 0.5), lambda x: np.sort(x),
+    ],
+)  # fmt: skip
+def test_common_functions_are_evaluated_on_the_whole_batch(function: Any) -> None:
+    """A loop would warn, and warnings are errors."""
+    np.testing.assert_allclose(vmap(function)(X), loop(function, X))
+    scalar = lambda x: np.sum(np.cos(function(x)))  # noqa: E731
+    np.testing.assert_allclose(vmap(grad(scalar))(X), loop(grad(scalar), X))

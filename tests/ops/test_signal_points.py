@@ -280,8 +280,10 @@ def test_derivatives_of_sinc_are_continuous_where_the_formula_changes() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble, np.complex64])
 def test_precision_of_sinc(dtype: Any) -> None:
+    with np.errstate(invalid="ignore"):  # NumPy 2.0 has no sinc of zero in half precision
+        first = 0.0 if np.isfinite(np.sinc(dtype(0))) else 0.3
     with GradientTape() as tape:
-        x = tape.watch(np.array([0.0, 0.1, 2.5]).astype(dtype))
+        x = tape.watch(np.array([first, 0.1, 2.5]).astype(dtype))
         y = np.sinc(x)
     assert y.dtype == dtype
     assert tape.gradient(y, x, np.ones(3, dtype)).dtype == dtype
