@@ -114,6 +114,14 @@ def batched_truth(shape: tuple[int, ...], inside: bool) -> TracedConversionError
     )
 
 
+def batched_shapes(name: str, shapes: list[tuple[int, ...]]) -> StructureError:
+    """Results of a function differ from element to element of a batch, and so cannot be one."""
+    return StructureError(
+        f"vmap: what {name} gives differs in shape from element to element of the batch: "
+        f"{', '.join(map(str, shapes))}. Pad the results to one shape, or write a loop instead of vmap"
+    )
+
+
 def written_out(name: str) -> InPlaceError:
     """A write into a plain array, by ``out=``, an operator such as ``+=``, or a function that writes."""
     return InPlaceError(

@@ -24,7 +24,7 @@ from tapeflow import pytree
 from tapeflow.core.primitive import Primitive, next_level
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
-from tapeflow.errors import BatchLoopWarning, batched_truth, batched_value
+from tapeflow.errors import BatchLoopWarning, batched_shapes, batched_truth, batched_value
 
 __all__ = [
     "Batch",
@@ -273,7 +273,16 @@ def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], p
     """The rule of primitives for which there is nothing better than to go through the batch."""
     size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
     outs = [primitive(*(v[k] if b else v for v, b in zip(values, batched, strict=True)), **params) for k in range(size)]
-    return tuple(map(np.stack, zip(*outs, strict=True))) if isinstance(outs[0], tuple) else np.stack(outs)
+    if isinstance(outs[0], tuple):
+        return tuple(_stack(parts, primitive.name) for parts in zip(*outs, strict=True))
+    return _stack(outs, primitive.name)
+
+
+def _stack(parts: Sequence[Any], name: str) -> Any:
+    shapes = list(dict.fromkeys(map(np.shape, parts)))
+    if len(shapes) > 1:
+        raise batched_shapes(name, shapes)
+    return np.stack(parts)
 
 
 def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -284,15 +293,20 @@ def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> 
             if isinstance(x, Batched) and x._batch is batch:
                 return x._value[k]
             if isinstance(x, Tracer) and batch.level < x._level < UNBOUND:
-                raise batched_value(
-                    getattr(function, "__name__", "a function"), x.shape, inside=True
-                )  # batches inside it
+                raise batched_value(name, x.shape, inside=True)  # batches inside it
             return x
 
         return choose
 
+    def together(*parts: Any) -> Batched:
+        for part in parts:
+            if isinstance(part, Batched) and part._batch is batch:  # a function that is an argument brought it in
+                raise batched_value(name, part.shape, inside=True)
+        return batched(_stack(parts, name), batch)
+
+    name = getattr(function, "__name__", "a function")
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
-    return pytree.map_leaves(lambda *parts: batched(np.stack(parts), batch), *outs)
+    return pytree.map_leaves(together, *outs)
 
 
 _warned: set[str] = set()

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeflow.core.primitive import Primitive
 from tapeflow.core.tracer import Tracer, call_unwrapped
-from tapeflow.core.wengert import evaluate, is_inexact, keep
+from tapeflow.core.wengert import evaluate, keep, makes_constant
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
 from tapeflow.errors import missing_rule
 
@@ -119,7 +119,7 @@ def push_forward(accumulator: Any, primitive: Primitive, args: tuple[Any, ...], 
         return out
     if primitive.view is not None:
         out, shared = viewed(args[0], primals[0], out)
-        if shared and is_inexact(out):
+        if shared and makes_constant(out):
             tangent = None if tangents[0] is None else primitive(tangents[0], **params)
             new: Dual = _wrap(accumulator, out, tangent)
             relate(args[0], new, primitive.view(params))
@@ -163,7 +163,7 @@ def _wrap(accumulator: Any, out: Any, tangent: Any) -> Any:
     if isinstance(out, tuple):
         tangents = [None] * len(out) if tangent is None else tangent
         return tuple(_wrap(accumulator, y, t) for y, t in zip(out, tangents, strict=True))
-    if not is_inexact(out):
+    if not makes_constant(out):
         return out
     return dual(out, None if tangent is None else fit_tangent(tangent, out), accumulator)
 

@@ -1,19 +1,36 @@
-"""The recorders (tapes and accumulators) that are active in the current context: a thread or an asyncio task."""
+"""The recorders (tapes, accumulators) and batches that are active in the current context: a thread or an asyncio task."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import Any
 
-__all__ = ["active", "enter", "leave"]
+__all__ = ["active", "enter", "innermost", "inside", "leave"]
 
 _stack: ContextVar[tuple[Any, ...]] = ContextVar("tapeflow_recorders", default=())
+_batches: ContextVar[tuple[Any, ...]] = ContextVar("tapeflow_batches", default=())
 
 
 def active() -> tuple[Any, ...]:
     """Return the active recorders, in order of entry; one that another thread has closed is none."""
     return tuple(r for r in _stack.get() if r.entered)
+
+
+def innermost() -> Any:
+    """Return the active recorder or batch of the innermost level, ``None`` if there is none."""
+    return max((*active(), *_batches.get()), key=lambda r: r.level, default=None)
+
+
+@contextmanager
+def inside(batch: Any) -> Iterator[None]:
+    """Make a batch active for a block."""
+    token = _batches.set((*_batches.get(), batch))
+    try:
+        yield
+    finally:
+        _batches.reset(token)
 
 
 def enter(recorder: Any) -> Token[Any]:

@@ -7,7 +7,7 @@ faster operators over these where it pays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from inspect import signature
 from operator import index
 from typing import Any, NoReturn
@@ -361,18 +361,12 @@ def _install() -> None:
         setattr(Tracer, name, _leaving(convert, what))
     for name, what in COPYING.items():
         setattr(Tracer, name, _uncopied(what))
-    for name in ("itemsize", "nbytes"):
-        setattr(Tracer, name, property(partial(_attribute, name)))
     Tracer.__hash__ = None  # type: ignore[assignment]  # as arrays: == compares elements
 
 
 def is_operand(other: Any) -> bool:
     """Whether an operand is of a kind that we compute with; others get their chance by NotImplemented."""
     return isinstance(other, (Traced, int, float, complex, list, tuple)) or backend_for(other) is not None
-
-
-def _attribute(name: str, self: Any) -> Any:
-    return getattr(plain(self), name)
 
 
 def _method(function: Any) -> Callable[..., Any]:

@@ -387,13 +387,23 @@ def constants(wengert: WengertList, out: Any) -> Any:
         return out
     if isinstance(out, tuple):
         return tuple(constants(wengert, part) for part in out)
-    return handle(out, wengert, CONSTANT) if is_inexact(out) else out
+    return handle(out, wengert, CONSTANT) if makes_constant(out) else out
 
 
 def is_inexact(value: Any) -> bool:
     """Say whether a value has a dtype that can carry a derivative: real or complex floating point."""
     dtype = getattr(value, "dtype", None)
     return dtype is not None and dtype.kind in "fc"
+
+
+# Kinds of dtype of which traced constants are made; tapeflow.numpy.uniform adds truth values and integers.
+CONSTANT_KINDS = set("fc")
+
+
+def makes_constant(value: Any) -> bool:
+    """Say whether a result without a derivative becomes a traced constant, not a plain array."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and dtype.kind in CONSTANT_KINDS
 
 
 def can_be_followed(out: Any) -> bool:

@@ -1,8 +1,9 @@
 """What makes arrays of other things, and so is out of sight of NumPy's protocols.
 
 Each function takes what NumPy's function of that name takes. Beyond that, traced values may stand anywhere: as elements of
-nested lists, as fill values and ends of ranges. While a tape or accumulator is active, the functions that make buffers
-(`zeros`, `ones`, `empty`, `full`, ...) return a *traced constant*, into which traced values can be written.
+nested lists, as fill values and ends of ranges. While a tape or accumulator is active, or inside `vmap`, the functions
+that make buffers (`zeros`, `ones`, `empty`, `full`, ...) return a *traced constant*, into which traced values can be
+written.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from tapeflow.core import stack
+from tapeflow.core.batch import Batch, batched
 from tapeflow.core.forward import dual
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
-from tapeflow.core.wengert import CONSTANT, handle
-from tapeflow.numpy.uniform import KINDS
+from tapeflow.core.wengert import CONSTANT, handle, makes_constant
+from tapeflow.ops import constructors
 from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.recorders import GradientTape
 
@@ -51,12 +53,12 @@ __all__ = [
 
 
 def buffer(value: Any) -> Any:
-    """Make a plain array a constant of the innermost active recorder, so that traced values can be written into it.
+    """Make a plain array a constant of the innermost active level, so that traced values can be written into it.
 
     Parameters
     ----------
     value : array
-        Returned as it is if no recorder is active, or if its dtype carries no derivatives.
+        Returned as it is if no recorder or batch is active, or if its dtype carries no derivatives.
 
     Returns
     -------
@@ -72,10 +74,11 @@ def buffer(value: Any) -> Any:
     ...     print(type(buffer(np.zeros(2))).__name__)
     Recorded
     """
-    recorders = stack.active()
-    if not recorders or isinstance(value, Traced) or value.dtype.kind not in KINDS:
+    innermost = stack.innermost()
+    if innermost is None or isinstance(value, Traced) or not makes_constant(value):
         return value
-    innermost = max(recorders, key=lambda r: r.level)
+    if isinstance(innermost, Batch):
+        return batched(np.broadcast_to(value, (innermost.size, *value.shape)), innermost)
     if isinstance(innermost, GradientTape):
         return handle(value, innermost._wengert, CONSTANT)
     return dual(value, None, innermost)
@@ -89,16 +92,6 @@ def _traced(value: Any) -> Any:
     if isinstance(value, Traced):
         return value
     return assemble(value) if holds_traced(value) else None
-
-
-def _converted(x: Any, dtype: Any, copy: bool | None) -> Any:
-    if dtype is not None and np.dtype(dtype) == object:
-        raise TypeError("array: dtype=object would take traced values off the tape; leave it out")
-    if dtype is None or np.dtype(dtype) == x.dtype:
-        return np.copy(x) if copy else x
-    if copy is False:
-        raise ValueError("Unable to avoid copy while creating an array as requested.")
-    return x.astype(dtype)
 
 
 def array(
@@ -138,12 +131,10 @@ def array(
     >>> grad(lambda x: np.sum(np.array([[x, 1.0], [2.0, x**2]]) ** 2))(3.0)
     np.float64(114.0)
     """
-    x = None if like is not None else _traced(object)
-    if x is None:
+    if like is not None or not holds_traced(object):
         like_ = {} if like is None else {"like": like}
         return np.array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **like_, **options)
-    x = _converted(x, dtype, copy if x is object else copy or None)
-    return x if x.ndim >= ndmin else np.reshape(x, (*(1,) * (ndmin - x.ndim), *x.shape))
+    return constructors.array(object, dtype, copy=copy if isinstance(object, Traced) else copy or None, ndmin=ndmin)
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
@@ -167,23 +158,22 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None =
     >>> jacobian(lambda x: np.asarray([x, x**2]))(3.0)
     array([1., 6.])
     """
-    x = None if "like" in options else _traced(a)
-    return np.asarray(a, dtype, order, copy=copy, **options) if x is None else _converted(x, dtype, copy)
+    if "like" in options or not holds_traced(a):
+        return np.asarray(a, dtype, order, copy=copy, **options)
+    return constructors.asarray(a, dtype, copy=copy)
 
 
 def asanyarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
     """Convert to an array, letting subclasses through; traced values stay traced. See `asarray`."""
-    x = None if "like" in options else _traced(a)
-    if x is None:
+    if "like" in options or not holds_traced(a):
         options = options if copy is None else {**options, "copy": copy}  # which NumPy has since 2.1
         return np.asanyarray(a, dtype, order, **options)
-    return _converted(x, dtype, copy)
+    return constructors.asarray(a, dtype, copy=copy)
 
 
 def _at_least_1d(numpys: Callable[..., Any]) -> Callable[..., Any]:
     def convert(a: Any, dtype: Any = None, **options: Any) -> Any:
-        x = _traced(a)
-        return numpys(a, dtype, **options) if x is None else np.atleast_1d(_converted(x, dtype, None))
+        return constructors.ascontiguousarray(a, dtype) if holds_traced(a) else numpys(a, dtype, **options)
 
     convert.__name__ = convert.__qualname__ = numpys.__name__
     convert.__doc__ = f"Convert as ``numpy.{numpys.__name__}``; traced values stay traced, in any layout of memory."
@@ -204,15 +194,15 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 
 def require(a: Any, dtype: Any = None, requirements: Any = None, **options: Any) -> Any:
     """Convert as ``numpy.require``; traced values stay traced and meet every requirement on memory by themselves."""
-    x = _traced(a)
-    return np.require(a, dtype, requirements, **options) if x is None else _converted(x, dtype, None)
+    return constructors.require(a, dtype) if holds_traced(a) else np.require(a, dtype, requirements, **options)
 
 
 def fromiter(iter: Any, dtype: Any, count: int = -1, **options: Any) -> Any:  # NumPy's name
     """Make a vector of what an iterator yields, traced or not."""
     elements = [e for _, e in zip(range(count), iter, strict=False)] if count >= 0 else list(iter)
-    x = _traced(elements)
-    return np.fromiter(elements, dtype, count, **options) if x is None else _converted(x, dtype, None)
+    if holds_traced(elements):
+        return constructors.asarray(elements, dtype)
+    return np.fromiter(elements, dtype, count, **options)
 
 
 # ---- buffers
@@ -280,10 +270,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **opt
     >>> grad(lambda x: np.sum(np.full(3, x) * np.arange(3.0)))(2.0)
     np.float64(3.0)
     """
-    x = _traced(fill_value)
-    if x is None:
-        return buffer(np.full(shape, fill_value, dtype, order, **options))
-    return np.copy(np.broadcast_to(_converted(x, dtype, None), shape))
+    if holds_traced(fill_value):
+        return constructors.full(shape, fill_value, dtype)
+    return buffer(np.full(shape, fill_value, dtype, order, **options))
 
 
 def _like(numpys: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.ops.constructors import as_array, holds_traced
+from tapeflow.ops.arguments import as_array
+from tapeflow.ops.assembly import holds_traced
 from tapeflow.ops.series import BASES, SERIES, Basis, value_from_roots
 
 __all__ = [
@@ -56,6 +57,12 @@ def _dispatching(ours: Callable[..., Any], numpys: Callable[..., Any]) -> Callab
 # ---- the classes: NumPy's, with the functions of a basis that takes traced values
 
 
+def _stand_in(x: Any) -> Any:
+    """What NumPy's constructor looks at: inside a batch there are no values."""
+    x = plain(x)
+    return np.zeros(x.shape, x.dtype) if isinstance(x, Tracer) else x
+
+
 class _Series:
     """What a class of series needs to hold traced coefficients; domain and window may be traced as well."""
 
@@ -66,7 +73,7 @@ class _Series:
 
     def __init__(self, coef: Any, domain: Any = None, window: Any = None, symbol: str = "x") -> None:
         given = [x if x is None else as_array(x) for x in (coef, domain, window)]
-        super().__init__(*map(plain, given), symbol)  # type: ignore[call-arg]
+        super().__init__(*map(_stand_in, given), symbol)  # type: ignore[call-arg]
         for name, x in zip(("coef", "domain", "window"), given, strict=True):
             if isinstance(x, Tracer):
                 setattr(self, name, np.atleast_1d(x))
@@ -110,7 +117,7 @@ class _Series:
         x = as_array(x)
         if domain is None:
             low, high = np.min(x), np.max(x)
-            margin = 1.0 if plain(low) == plain(high) else 0.0
+            margin = np.where(plain(low) == plain(high), 1.0, 0.0)
             domain = np.stack([low - margin, high + margin])
         domain, window = (cls.domain if d is None or len(d) == 0 else d for d in (domain, window))
         offset, scale = _P.polyutils.mapparms(domain, window)

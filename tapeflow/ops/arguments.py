@@ -6,21 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow import pytree
 from tapeflow.core.primitive import Traced
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import Tracer, plain, settled
 from tapeflow.errors import TracedConversionError
+from tapeflow.ops.assembly import assemble, holds_traced
 
-__all__ = ["as_array", "known", "somewhere", "values_of"]
+__all__ = ["agreed", "as_array", "known", "somewhere", "values_of"]
 
 
 def as_array(argument: Any) -> Any:
     """Make an array of what a caller may pass for one: an array, a number, or nested lists, also of traced values."""
     if hasattr(argument, "shape"):
         return argument
-    if isinstance(argument, (list, tuple)) and any(isinstance(x, Traced) for x in pytree.flatten(argument)[0]):
-        return np.stack([as_array(x) for x in argument])
-    return np.asarray(argument)
+    if isinstance(argument, np.poly1d):
+        return argument.coeffs
+    return assemble(argument) if holds_traced(argument) else np.asarray(argument)
+
+
+def agreed(values: Any) -> Any:
+    """Plain values to decide by. Those of a batch must be the same for all its elements; else it is gone through."""
+    values = held = plain(values)
+    while isinstance(held, Tracer):
+        held = held._value
+    if held is values:
+        return values
+    each = np.reshape(held, (-1, *values.shape))
+    return each[0] if len(each) and np.array_equal(each, np.broadcast_to(each[0], each.shape)) else settled(values)
 
 
 def somewhere(condition: Any) -> bool:

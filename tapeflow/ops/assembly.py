@@ -25,8 +25,14 @@ def _join_evaluate(*parts: Any) -> Any:
     return np.array(parts) if backend is NUMPY else backend.xp.stack([backend.asarray(p) for p in parts])
 
 
+def _join_batch(primitive: Any, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
+    whole = (v if b else np.broadcast_to(v, (size, *np.shape(v))) for v, b in zip(values, batched, strict=True))
+    return np.moveaxis(primitive(*whole), 1, 0)
+
+
 # One entry for all parts; np.stack, which expands each part first, makes an entry for every scalar.
-_join = linear("join", _join_evaluate, lambda xp, g, i: g[i], variadic=True)
+_join = linear("join", _join_evaluate, lambda xp, g, i: g[i], variadic=True, batch=_join_batch)
 GROUP = 64
 
 

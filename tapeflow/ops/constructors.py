@@ -11,30 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import aligned
 from tapeflow.core.primitive import CREATORS, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import plain
+from tapeflow.ops.arguments import agreed, as_array
+from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.ops.shapes import constant_like
 
-__all__ = ["array", "as_array", "block", "geomspace", "holds_traced", "linspace", "logspace", "meshgrid"]
+__all__ = ["array", "block", "geomspace", "linspace", "logspace", "meshgrid"]
 
 # ---- arrays of traced numbers
-
-
-def as_array(x: Any) -> Any:
-    """An array of what is given, traced if it is or if any number is that stands in its nested lists."""
-    if hasattr(x, "shape"):
-        return x
-    if isinstance(x, np.poly1d):
-        return x.coeffs
-    if isinstance(x, (list, tuple)) and holds_traced(x):
-        return np.stack([as_array(part) for part in x])
-    return np.asarray(x)
-
-
-def holds_traced(x: Any) -> bool:
-    """Whether a value is traced, or one in its nested lists."""
-    return isinstance(x, Traced) or (isinstance(x, (list, tuple)) and any(map(holds_traced, x)))
 
 
 def _lifted(x: Any, like: Any) -> Any:
@@ -42,11 +28,15 @@ def _lifted(x: Any, like: Any) -> Any:
     return x if isinstance(x, Traced) else constant_like(like, x)
 
 
-def _converted(x: Any, dtype: Any, copy: Any) -> Any:
-    x = as_array(x)
-    if dtype is not None and x.dtype != np.dtype(dtype):
-        return x.astype(dtype)
-    return np.copy(x) if copy and isinstance(x, Traced) else x.copy() if copy else x
+def _converted(x: Any, dtype: Any, copy: bool | None) -> Any:
+    x = assemble(x) if holds_traced(x) else as_array(x)
+    if dtype is None or x.dtype == np.dtype(dtype):
+        return np.copy(x) if copy and isinstance(x, Traced) else x.copy() if copy else x
+    if isinstance(x, Traced) and np.dtype(dtype) == object:
+        raise TypeError("array: dtype=object would take traced values off the tape; leave it out")
+    if copy is False:
+        raise ValueError("Unable to avoid copy while creating an array as requested.")
+    return x.astype(dtype)
 
 
 def _creator(*functions: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -117,11 +107,16 @@ def _share(xp: Any, i: int, num: int, endpoint: bool, like: Any) -> Any:
     return share.astype(like.dtype.type(0).real.dtype)
 
 
+def _ends_batch(primitive: Any, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    return np.moveaxis(aligned(primitive, values, batched, params), 1, 0)
+
+
 _linspace = linear(
     "linspace",
     lambda *ends, num, endpoint: np.linspace(*ends, num, endpoint),
     lambda xp, g, i, *, num, endpoint: xp.tensordot(_share(xp, i, num, endpoint, g), g, 1),
     variadic=True,
+    batch=_ends_batch,
 )
 
 
@@ -190,6 +185,7 @@ _geomspace = general(
         lambda xp, g, x0, y, *, num, endpoint: xp.tensordot(_share(xp, 0, num, endpoint, g), g * y, 1) / x0,
         lambda xp, g, x1, y, *, num, endpoint: xp.tensordot(_share(xp, 1, num, endpoint, g), g * y, 1) / x1,
     ),
+    batch=_ends_batch,
 )
 
 
@@ -232,7 +228,7 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     for k, x in enumerate(map(as_array, args)):
         if x.ndim != 1:
             raise ValueError("Cross index must be 1 dimensional")
-        x = np.nonzero(plain(x))[0] if x.dtype == bool else x.astype(np.intp) if x.size == 0 else x
+        x = np.nonzero(agreed(x))[0] if x.dtype == bool else x.astype(np.intp) if x.size == 0 else x
         mesh.append(np.reshape(x, tuple(-1 if k == j else 1 for j in range(len(args)))))
     return tuple(mesh)
 

@@ -19,12 +19,9 @@ from tapeflow.core.batch import leading, leading_ones, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
 from tapeflow.core.writes import VIEWS
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["cross", "diag", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace"]
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _mT(xp: Any, x: Any) -> Any:
@@ -94,7 +91,7 @@ def _operands(name: str, options: dict[str, Any], dtype: Any, *arrays: Any) -> t
     given = [k for k, v in options.items() if k not in allowed and v not in (None, False)]
     if given:
         raise TypeError(f"np.{name}: {', '.join(map(repr, given))} is not supported for traced values")
-    return tuple(x if dtype is None else x.astype(dtype) for x in map(_array, arrays))
+    return tuple(x if dtype is None else x.astype(dtype) for x in map(as_array, arrays))
 
 
 # Core axes of the operands and of the result of products that take `axes`.
@@ -236,20 +233,20 @@ _outer = _bilinear(
 def dot(a: Any, b: Any, out: None = None) -> Any:
     """Sum product over the last axis of the first and the last but one of the second array."""
     del out
-    return _dot(_array(a), _array(b))
+    return _dot(as_array(a), as_array(b))
 
 
 @implements(np.inner)
 def inner(a: Any, b: Any, /) -> Any:
     """Sum product over the last axes."""
-    return _inner(_array(a), _array(b))
+    return _inner(as_array(a), as_array(b))
 
 
 @implements(np.outer)
 def outer(a: Any, b: Any, out: None = None) -> Any:
     """Products of all pairs of elements."""
     del out
-    return _outer(_array(a), _array(b))
+    return _outer(as_array(a), as_array(b))
 
 
 @implements(np.linalg.outer)
@@ -263,7 +260,7 @@ def linalg_outer(x1: Any, x2: Any, /) -> Any:
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum product over the given axes, as one matrix product."""
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     try:
         left, right = axes
     except TypeError:
@@ -285,7 +282,7 @@ _vdot = _bilinear(
 @implements(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """Inner product of all elements, the first conjugated."""
-    return _vdot(_array(a), _array(b))
+    return _vdot(as_array(a), as_array(b))
 
 
 def _declare_vector_products() -> None:
@@ -328,7 +325,7 @@ implements(np.linalg.vecdot)(lambda x1, x2, /, *, axis=-1: np.vecdot(x1, x2, axi
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
     """Kronecker product."""
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     ndim = max(a.ndim, b.ndim)
     shape0, shape1 = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
     y = np.reshape(a, [n for k in shape0 for n in (k, 1)]) * np.reshape(b, [n for k in shape1 for n in (1, k)])
@@ -340,7 +337,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     """Cross product; a vector of two components has none along the third axis, which NumPy deprecates."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = (np.moveaxis(x, k, -1) for x, k in ((_array(a), axisa), (_array(b), axisb)))
+    a, b = (np.moveaxis(x, k, -1) for x, k in ((as_array(a), axisa), (as_array(b), axisb)))
     counts = {a.shape[-1], b.shape[-1]}
     if not counts <= {2, 3}:
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
@@ -359,7 +356,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 @implements(np.linalg.cross)
 def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Cross product of vectors of three components."""
-    x1, x2 = _array(x1), _array(x2)
+    x1, x2 = as_array(x1), as_array(x2)
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(
             "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
@@ -545,9 +542,9 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any =
 def _subscripts(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     """The string form of the arguments."""
     if isinstance(operands[0], str):
-        return operands[0].replace(" ", ""), [_array(x) for x in operands[1:]]
+        return operands[0].replace(" ", ""), [as_array(x) for x in operands[1:]]
     pairs = len(operands) // 2
-    arrays = [_array(operands[2 * k]) for k in range(pairs)]
+    arrays = [as_array(operands[2 * k]) for k in range(pairs)]
     text = ",".join(_letters(operands[2 * k + 1]) for k in range(pairs))
     return text + (f"->{_letters(operands[-1])}" if len(operands) % 2 else ""), arrays
 

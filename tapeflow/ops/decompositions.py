@@ -24,7 +24,7 @@ import numpy as np
 from tapeflow.core.batch import leading
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.errors import RuleError
 from tapeflow.ops._spectral import (
     VALUES,
@@ -134,7 +134,7 @@ def _square(xp: Any, r: Any) -> Any:
     r = r[..., : r.shape[-1], :]
     size = xp.abs(xp.diagonal(plain(r), axis1=-2, axis2=-1))
     bound = xp.max(size, axis=-1, initial=0, keepdims=True) * (r.shape[-1] * float(np.finfo(r.dtype).eps))
-    if xp.any(size <= bound):
+    if anywhere(size <= bound):
         raise RuleError("qr: the first columns of the matrix are dependent, where its factors have no derivative")
     return r
 

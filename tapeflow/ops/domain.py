@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapeflow.core.primitive import implements
-from tapeflow.ops.constructors import as_array
+from tapeflow.core.tracer import anywhere
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["log", "logn", "power", "sqrt"]
 
@@ -20,12 +21,12 @@ def _complex(x: Any) -> Any:
 
 def _complex_below_zero(x: Any) -> Any:
     x = as_array(x)
-    return _complex(x) if x.dtype.kind != "c" and np.any(x < 0) else x
+    return _complex(x) if x.dtype.kind != "c" and anywhere(x < 0) else x
 
 
 def _complex_beyond_one(x: Any) -> Any:
     x = as_array(x)
-    return _complex(x) if x.dtype.kind != "c" and np.any(np.abs(x) > 1) else x
+    return _complex(x) if x.dtype.kind != "c" and anywhere(np.abs(x) > 1) else x
 
 
 def _extended(function: Any, extend: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -55,4 +56,4 @@ def logn(n: Any, x: Any) -> Any:
 def power(x: Any, p: Any) -> Any:
     """Power, complex if a base is negative; negative integers as exponents are taken as floating point."""
     x, p = _complex_below_zero(x), as_array(p)
-    return np.power(x, p.astype(np.float64) if p.dtype.kind in "iu" and np.any(p < 0) else p)
+    return np.power(x, p.astype(np.float64) if p.dtype.kind in "iu" and anywhere(p < 0) else p)

@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import linear
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 # ---- whole axes
@@ -42,11 +40,13 @@ _fft = linear(
     "fft",
     lambda x, *, axis, norm: np.fft.fft(x, axis=axis, norm=norm),
     lambda xp, g, *, axis, norm: xp.fft.fft(g, axis=axis, norm=norm),
+    batch=shifted(axis="axis"),
 )
 _ifft = linear(
     "ifft",
     lambda x, *, axis, norm: np.fft.ifft(x, axis=axis, norm=norm),
     lambda xp, g, *, axis, norm: xp.fft.ifft(g, axis=axis, norm=norm),
+    batch=shifted(axis="axis"),
 )
 _rfft = linear(
     "rfft",
@@ -54,11 +54,13 @@ _rfft = linear(
     lambda xp, g, shape, *, axis, norm: xp.fft.hfft(
         _weighted(xp, g, shape[axis], axis, 0.5), shape[axis], axis=axis, norm=norm
     ),
+    batch=shifted(axis="axis"),
 )
 _hfft = linear(
     "hfft",
     lambda x, *, n, axis, norm: np.fft.hfft(x, n, axis=axis, norm=norm),
     lambda xp, g, *, n, axis, norm: _weighted(xp, xp.fft.rfft(g, axis=axis, norm=norm), n, axis, 2),
+    batch=shifted(axis="axis"),
 )
 _ihfft = linear(
     "ihfft",
@@ -66,11 +68,13 @@ _ihfft = linear(
     lambda xp, g, shape, *, axis, norm: xp.fft.irfft(
         _weighted(xp, g, shape[axis], axis, 0.5), shape[axis], axis=axis, norm=norm
     ),
+    batch=shifted(axis="axis"),
 )
 _irfft = linear(
     "irfft",
     lambda x, *, n, axis, norm: np.fft.irfft(x, n, axis=axis, norm=norm),
     lambda xp, g, *, n, axis, norm: _weighted(xp, xp.fft.ihfft(g, axis=axis, norm=norm), n, axis, 2),
+    batch=shifted(axis="axis"),
 )
 
 
@@ -97,7 +101,7 @@ def _from_whole(primitive: Primitive) -> Callable[..., Any]:
 
     def transform(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         n = _length(a.shape[axis] if n is None else n)
         axis = normalize_axis_index(axis, a.ndim)
         return primitive(_resized(a, n, axis), axis=axis, norm="backward" if norm is None else norm)
@@ -110,7 +114,7 @@ def _from_half(primitive: Primitive) -> Callable[..., Any]:
 
     def transform(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         n = _length((a.shape[axis] - 1) * 2 if n is None else n)
         axis = normalize_axis_index(axis, a.ndim)
         return primitive(_resized(a, n // 2 + 1, axis), n=n, axis=axis, norm="backward" if norm is None else norm)
@@ -158,7 +162,7 @@ def _in_turn(transform: Callable[..., Any], a: Any, lengths: Any, axes: Any, nor
 def _several(transform: Callable[..., Any], planes: Any) -> Callable[..., Any]:
     def transform_all(a: Any, s: Any = None, axes: Any = planes, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         lengths, axes = _lengths(a.shape, s, axes)
         return _in_turn(transform, a, lengths[::-1], axes[::-1], norm)
 
@@ -168,7 +172,7 @@ def _several(transform: Callable[..., Any], planes: Any) -> Callable[..., Any]:
 def _several_to_half(planes: Any) -> Callable[..., Any]:
     def transform_all(a: Any, s: Any = None, axes: Any = planes, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         lengths, axes = _lengths(a.shape, s, axes)
         a = rfft(a, lengths[-1], axes[-1], norm)
         return _in_turn(fft, a, lengths[-2::-1], axes[-2::-1], norm)
@@ -179,7 +183,7 @@ def _several_to_half(planes: Any) -> Callable[..., Any]:
 def _several_from_half(planes: Any) -> Callable[..., Any]:
     def transform_all(a: Any, s: Any = None, axes: Any = planes, norm: Any = None, out: None = None) -> Any:
         del out
-        a = _array(a)
+        a = as_array(a)
         lengths, axes = _lengths(a.shape, s, axes, half=True)
         a = _in_turn(ifft, a, lengths[:-1], axes[:-1], norm)
         return irfft(a, lengths[-1], axes[-1], norm)
@@ -202,7 +206,7 @@ implements(np.fft.irfft2)(_several_from_half(PLANE))
 
 def _shifted(sign: int) -> Callable[..., Any]:
     def shift(x: Any, axes: Any = None) -> Any:
-        x = _array(x)
+        x = as_array(x)
         if axes is None:
             axes = tuple(range(x.ndim))
         axes = axes if np.iterable(axes) else (axes,)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapeflow.core.primitive import Traced, implements
-from tapeflow.ops.constructors import as_array
+from tapeflow.ops.arguments import as_array
 
 __all__ = ["apply_along_axis", "apply_over_axes", "vectorize"]
 

@@ -16,6 +16,7 @@ from tapeflow.core.tracer import UFUNC_METHODS, Tracer, plain
 from tapeflow.core.writes import write, write_result
 from tapeflow.errors import InPlaceError, written_out
 from tapeflow.ops.arguments import as_array
+from tapeflow.ops.assembly import assemble, holds_traced
 from tapeflow.ops.indexing import plain_index, scatter
 
 __all__ = ["copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask", "setitem"]
@@ -32,11 +33,7 @@ def _target(x: Any, name: str) -> Any:
 
 def _value(value: Any) -> Any:
     """What is to be written: a list may hold traced values, which NumPy could not stack."""
-    if isinstance(value, (list, tuple)):
-        parts = [_value(v) for v in value]
-        if any(isinstance(v, Traced) for v in parts):
-            return np.stack([v if isinstance(v, Traced) else np.asarray(v) for v in parts])
-    return value
+    return assemble(value) if isinstance(value, (list, tuple)) and holds_traced(value) else value
 
 
 @implements(np.ndarray.__setitem__)

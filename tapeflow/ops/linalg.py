@@ -26,6 +26,7 @@ from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import plain
 from tapeflow.ops._spectral import matrices, mirrored
+from tapeflow.ops.arguments import as_array
 
 __all__ = [
     "matrix_norm",
@@ -41,10 +42,6 @@ __all__ = [
 
 _NOTHING: Any = np._NoValue
 _SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _mT(xp: Any, x: Any) -> Any:
@@ -109,7 +106,7 @@ _solve = general(
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
     """Solve linear systems; a right-hand side with one axis is a vector."""
-    return _solve(_array(a), _array(b))
+    return _solve(as_array(a), as_array(b))
 
 
 @implements(np.linalg.tensorinv)
@@ -124,7 +121,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 @implements(np.linalg.tensorsolve)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """Solve a tensor equation; `axes` of the first operand go last."""
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     if axes is not None:
         moved = [k % a.ndim for k in axes]
         a = np.transpose(a, [k for k in range(a.ndim) if k not in moved] + moved)
@@ -419,7 +416,7 @@ def matrix_power(a: Any, n: int) -> Any:
 def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Any:
     """Product of several matrices, in the cheapest order; the first and the last may be vectors."""
     del out
-    chain = [_array(a) for a in arrays]
+    chain = [as_array(a) for a in arrays]
     if len(chain) < 2:
         raise ValueError("Expecting at least two arrays.")
     rows, columns = chain[0].ndim == 1, chain[-1].ndim == 1

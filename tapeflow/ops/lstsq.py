@@ -17,13 +17,10 @@ from tapeflow.core.primitive import implements
 from tapeflow.core.rules import elementwise, general, nondifferentiable
 from tapeflow.core.tracer import plain, settled
 from tapeflow.ops._spectral import conj, mH
+from tapeflow.ops.arguments import as_array
 from tapeflow.ops.decompositions import svdvals_jvp, svdvals_vjp
 
 __all__ = ["cond", "lstsq"]
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 # ---- least squares: solution, residuals, rank and singular values; of constant rank, as the pseudo-inverse [P]
@@ -88,7 +85,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
     `rcond` only decides the rank, which is an integer, so no derivative passes through it.
     """
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     if b.ndim != 1:
         return _lstsq(a, b, rcond=_number(rcond))
     x, *others = _lstsq(a, b[:, None], rcond=_number(rcond))

@@ -17,7 +17,7 @@ BITS = {
     np.right_shift: "rshift",
 }  # fmt: skip
 # What shows the bytes of an array: open once no tape follows the value.
-LEAVING = "byteswap dump dumps getfield tobytes tofile __dlpack__".split()
+LEAVING = "byteswap dump dumps getfield tobytes tofile".split()
 
 
 def _operator(ufunc: Any, swapped: bool) -> Callable[[Any, Any], Any]:
@@ -78,15 +78,55 @@ def rounded(self: Any, ndigits: Any = None) -> Any:
     return round(plain(self).item())
 
 
+# ---- what the array API standard asks of an array object
+
+
+def _held(x: Any) -> Any:
+    """The array behind all levels, batches included."""
+    while isinstance(x, Tracer):
+        x = x._value
+    return x
+
+
+def device(self: Any) -> Any:
+    """Device on which the elements lie; ``"cpu"`` for NumPy's arrays."""
+    return getattr(_held(self), "device", "cpu")
+
+
 def to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:
-    """Stay on the device, which is the only one; as for NumPy's arrays."""
-    np.asarray(0).to_device(device, stream=stream)
+    """Return the value itself, which stays where it is; another device is an error."""
+    if stream is not None:
+        raise ValueError("to_device: stream must be None")
+    if device != self.device:
+        raise ValueError(f"to_device: a traced value stays on its device, {self.device!r}; {device!r} is another")
     return self
+
+
+def __dlpack__(self: Any, **options: Any) -> Any:
+    """Export the buffer of a value that no tape follows any more."""
+    self._guard("x.__dlpack__(), by which another library takes the array over,")
+    return self.numpy().__dlpack__(**options)
+
+
+def __dlpack_device__(self: Any) -> Any:
+    """Kind and number of the device, for DLPack."""
+    held = _held(self)
+    return (held if hasattr(held, "__dlpack_device__") else np.asarray(held)).__dlpack_device__()
+
+
+# ---- what shows the plain array
 
 
 def _shown(name: str) -> property:
     """An attribute of a view of the plain array, so that what is set there has no effect here."""
-    return property(lambda self: getattr(np.asarray(plain(self)).view(), name))
+
+    def show(self: Any) -> Any:
+        value = plain(self)
+        # An element of a batch has no memory of its own: it is shown as if it had.
+        value = np.empty(value.shape, value.dtype) if isinstance(value, Tracer) else np.asarray(value).view()
+        return getattr(value, name)
+
+    return property(show)
 
 
 def _raw(name: str) -> property:
@@ -103,10 +143,13 @@ def _install() -> None:
         setattr(Tracer, f"__r{name}__", _operator(ufunc, swapped=True))
     methods: dict[str, Any] = {"__invert__": lambda self: np.invert(self)}
     methods["__round__"] = rounded
-    methods |= {f.__name__: f for f in (argpartition, choose, view, to_device)}
+    methods |= {f.__name__: f for f in (argpartition, choose, view, to_device, __dlpack__, __dlpack_device__)}
     methods |= {name: _leaving(name) for name in LEAVING}
-    methods |= {name: _shown(name) for name in ("flags", "strides", "device", "__dlpack_device__")}
+    methods |= {name: _shown(name) for name in ("flags", "strides")}
     methods |= {name: _raw(name) for name in ("data", "ctypes")}
+    methods["device"] = property(device)
+    methods["itemsize"] = property(lambda self: self.dtype.itemsize)
+    methods["nbytes"] = property(lambda self: self.size * self.dtype.itemsize)
     methods["base"] = property(lambda self: None)
     for name, what in methods.items():
         if name not in vars(Tracer):

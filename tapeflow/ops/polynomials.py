@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapeflow.core.batch import each, leading_ones
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain, settled
+from tapeflow.core.tracer import anywhere, plain, settled
 from tapeflow.errors import RuleError
-from tapeflow.ops.constructors import as_array
+from tapeflow.ops.arguments import agreed, as_array
 
 __all__ = [
     "convolve_full",
@@ -91,6 +92,7 @@ convolve_full: Primitive = general(
         lambda xp, g, x1, shape0: _reversed_product(xp, g, x1, shape0[0]),
         lambda xp, g, x0, shape1: _reversed_product(xp, g, x0, shape1[0]),
     ),
+    batch=each,
 )
 
 
@@ -115,7 +117,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         q.append(scale * r[k])
         r = np.concatenate((r[:k], r[k : k + n + 1] - q[-1] * c2, r[k + n + 1 :]))
     quotient = np.stack(q) if q else np.zeros(1, dtype)
-    # Rounding decides where NumPy's remainder begins.
+    # Rounding decides where NumPy's remainder begins, so inside a batch its length is not known.
     length = max(len(np.polydiv(settled(c1), settled(c2))[1]), min(n, m + 1))
     return _as_given(quotient, u, v), _as_given(r[len(r) - length :], u, v)
 
@@ -128,11 +130,17 @@ def _powers_jvp(xp: Any, t: Any, y: Any, *, n: int) -> Any:
     return xp.concatenate((xp.zeros_like(y[:, :1]), t[:, None] * slopes), axis=1)
 
 
+def _powers_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    (x,) = values
+    return np.reshape(primitive(np.ravel(x), **params), (*x.shape, params["n"]))
+
+
 _powers: Primitive = general(
     "vander",
     lambda x, *, n: np.vander(x, n, increasing=True).astype(x.dtype, copy=False),
     _powers_jvp,
     lambda xp, g, y, *, n: (g[:, 1:] * y[:, :-1]) @ xp.arange(1, n).astype(y.dtype),
+    batch=_powers_batch,
 )
 
 
@@ -149,6 +157,18 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 # ---- values, derivatives, integrals
 
 
+def _polyval_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    """Horner's rule, with coefficients that differ from element to element."""
+    c, x = values
+    if not batched[0]:
+        return primitive(c, x)
+    x = x if batched[1] else x[None]
+    y = np.zeros_like(x)
+    for k in range(c.shape[1]):
+        y = y * x + leading_ones(c[:, k], x.ndim - 1)
+    return y
+
+
 _polyval = general(
     "polyval",
     np.polyval,
@@ -160,6 +180,7 @@ _polyval = general(
         lambda xp, g, x1, shape0: xp.flip(xp.ravel(g) @ _powers(xp.ravel(x1), n=shape0[0])),
         lambda xp, g, x0, x1: g * xp.polyval(xp.polyder(x0), x1),
     ),
+    batch=_polyval_batch,
 )
 
 
@@ -231,6 +252,7 @@ _characteristic = general(
     lambda x: np.poly(x).astype(x.dtype),
     _characteristic_jvp,
     lambda xp, g, x, y: -xp.tensordot(g[1:], _cofactors(xp, x, y), 1),
+    batch=each,
 )
 
 
@@ -249,9 +271,12 @@ def poly(seq_of_zeros: Any) -> Any:
     c, zero = np.ones(1, z.dtype), np.zeros(1, z.dtype)
     for k in range(len(z)):
         c = np.concatenate((c, zero)) - z[k] * np.concatenate((zero, c))
-    values = settled(z)
-    conjugate = c.dtype.kind == "c" and np.all(np.sort(values) == np.sort(values.conj()))
-    return np.real(c) if conjugate else c
+    return np.real(c) if c.dtype.kind == "c" and _is_closed(plain(z)) else c
+
+
+def _is_closed(values: Any) -> bool:
+    """Whether with each number there is its conjugate."""
+    return bool(agreed(np.all(np.sort(values) == np.sort(np.conjugate(values)))))
 
 
 # ---- zeros of polynomials: where p(r) = 0, the derivative of r is -dp(r) / p'(r); it needs a simple root
@@ -269,7 +294,7 @@ def multiple_roots(slope: Any, bend: Any, size: Any) -> Any:
 
 def refuse_multiple(name: str, reached: Any) -> None:
     """Raise if a cotangent reaches a root that is not simple."""
-    if np.any(reached):
+    if anywhere(reached):
         raise RuleError(
             f"{name}: two roots are equal, or nearly so that rounding leaves no digit of their derivative, and the result "
             "depends on them. Roots are differentiable where they are simple; work with the coefficients instead, or "
@@ -299,7 +324,7 @@ def _roots_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return -((g / slope) @ xp.vander(y, x.shape[0]))
 
 
-_roots = general("roots", np.roots, _roots_jvp, _roots_vjp, refuses=True)
+_roots = general("roots", np.roots, _roots_jvp, _roots_vjp, refuses=True, batch=each)
 
 
 @implements(np.roots)
@@ -320,7 +345,8 @@ def least_squares(a: Any, b: Any, rcond: Any) -> tuple[Any, int, Any]:
     rows, columns = a.shape
     q, r = np.linalg.qr(a) if rows >= columns else (a, a)
     s = np.linalg.svd(plain(r), compute_uv=False)
-    rank = int(np.sum(s > rcond * s[0]))
+    found = s > rcond * s[0]
+    rank = int(np.sum(found)) if anywhere(~found) else columns  # inside a batch there is no other one for all
     if rank == columns:
         return np.linalg.solve(r, np.conjugate(q.T) @ b), rank, r
     return np.linalg.pinv(a, rcond) @ b, rank, r
@@ -399,7 +425,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, argname="axis")
     if _called_by_poly1d():
         return filt
-    places = np.nonzero(plain(filt))
+    places = np.nonzero(agreed(plain(filt) != 0))
     window = [slice(None)] * filt.ndim
     for k in axes:
         window[k] = slice(0, 0)  # what is left if all are zeros

@@ -12,15 +12,27 @@ from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import Tracer, call_unwrapped, plain
 
+
+def _of_what_is_held(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Inside a batch there is one answer for all of it."""
+
+    def held(x: Any) -> Any:
+        while isinstance(x, Tracer):
+            x = x._value
+        return x
+
+    return lambda *args, **kwargs: call_unwrapped(function, args, kwargs, held)
+
+
 for _function in (np.iscomplex, np.isreal, np.isposinf, np.isneginf, np.isnat, np.array_equiv):
     nondifferentiable(_function, "truth values")
 for _function in (
     np.iscomplexobj, np.isrealobj, np.min_scalar_type, np.result_type, np.can_cast, np.common_type,
     np.shares_memory, np.may_share_memory,
 ):  # fmt: skip
-    nondifferentiable(_function, "about dtypes or memory, not about values")
+    nondifferentiable(_function, "about dtypes or memory, not about values", batch=_of_what_is_held(_function))
 for _function in (np.array_repr, np.array_str, np.array2string):
-    nondifferentiable(_function, "text")
+    nondifferentiable(_function, "text", batch=lambda x, *args, **options: repr(x))
 # NumPy refuses them for floating point numbers; what was converted to integers passes.
 for _function in (
     np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift, np.gcd, np.lcm,

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapeflow.core.batch import each, leading, leading_ones
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain, settled
-from tapeflow.ops.constructors import as_array
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops.arguments import agreed, as_array
 from tapeflow.ops.polynomials import fit_report, least_squares, multiple_roots, refuse_multiple
 
 __all__ = ["BASES", "SERIES", "Basis", "value_from_roots"]
@@ -52,6 +53,14 @@ def _basis_first(xp: Any, x: Any, n: int, ndim: int, basis: str) -> Any:
     return xp.reshape(v, (n, *(1,) * (ndim - x.ndim), *x.shape))
 
 
+def _value_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    x, c = values
+    ndim = c.ndim - 1 - batched[1]
+    x = leading_ones(x, ndim) if batched[0] else x
+    c = np.moveaxis(c, 0, 1) if batched[1] else np.expand_dims(c, 1)
+    return primitive(x, c, **params)
+
+
 # Points and coefficients, the degree along the first axis; the others are as many as of the points, and broadcast.
 _value: Primitive = general(
     "series_value",
@@ -64,6 +73,7 @@ _value: Primitive = general(
         lambda xp, g, x0, x1, *, basis: g * _value(x0, _derivative(xp, x1, basis), basis=basis),
         lambda xp, g, x0, shape1, *, basis: g * _basis_first(xp, x0, shape1[0], g.ndim, basis),
     ),
+    batch=_value_batch,
 )
 
 
@@ -77,6 +87,7 @@ _values_of_basis: Primitive = general(
     lambda x, *, deg, basis: _named(basis, "vander")(x, deg).reshape((*x.shape, deg + 1)),
     lambda xp, t, y, *, deg, basis: t[..., None] * _basis_slopes(y, basis),
     lambda xp, g, y, *, deg, basis: xp.sum(g * _basis_slopes(y, basis), axis=-1),
+    batch=leading,
 )
 
 
@@ -103,12 +114,15 @@ _product: Primitive = general(
         lambda xp, g, x1, shape0, *, basis: _factors(xp, shape0[0], x1, basis) @ g,
         lambda xp, g, x0, shape1, *, basis: _factors(xp, shape1[0], x0, basis) @ g,
     ),
+    batch=each,
 )
 
 
 def _multiple(c: Any, r: Any, basis: str) -> Any:
-    val, der, vander = (_named(basis, name) for name in ("val", "der", "vander"))
-    return multiple_roots(val(r, der(c)), val(r, der(c, 2)), np.abs(vander(r, len(c) - 1)) @ np.abs(c))
+    slope = _derivative(np, c[:, None], basis)
+    size = np.abs(_values_of_basis(r, deg=len(c) - 1, basis=basis)) @ np.abs(c)
+    slope, bend = (_value(r, d, basis=basis) for d in (slope, _derivative(np, slope, basis)))
+    return multiple_roots(slope, bend, size)
 
 
 def _roots_jvp(xp: Any, t: Any, x: Any, y: Any, *, basis: str) -> Any:
@@ -125,7 +139,14 @@ def _roots_vjp(xp: Any, g: Any, x: Any, y: Any, *, basis: str) -> Any:
 
 
 # The derivative of a simple root, as in `tapeflow.ops.polynomials`.
-_roots = general("series_roots", lambda c, *, basis: _named(basis, "roots")(c), _roots_jvp, _roots_vjp, refuses=True)
+_roots = general(
+    "series_roots",
+    lambda c, *, basis: _named(basis, "roots")(c),
+    _roots_jvp,
+    _roots_vjp,
+    refuses=True,
+    batch=each,
+)
 
 # ---- coefficients
 
@@ -138,8 +159,13 @@ def _series(c: Any) -> Any:
 
 def _trimmed(c: Any, tolerance: float = 0) -> Any:
     """Without zeros at the end; one coefficient is left."""
-    found = np.flatnonzero(np.abs(plain(c)) > tolerance)
+    found = np.flatnonzero(agreed(np.abs(plain(c)) > tolerance))
     return c[: found[-1] + 1] if len(found) else c[:1] * 0
+
+
+def _ones_like(c: Any) -> np.ndarray:
+    """A plain array for NumPy's functions where they are asked for a dtype alone."""
+    return np.ones(c.shape, c.dtype)
 
 
 def _line_of(c: Any, axis: int) -> tuple[Any, int]:
@@ -266,9 +292,9 @@ class Basis:
     def div(self, c1: Any, c2: Any) -> tuple[Any, Any]:
         """Quotient and remainder."""
         rest, divisor = _series(c1), _trimmed(_series(c2))
-        if plain(divisor[-1]) == 0:
+        if anywhere(plain(divisor[-1]) == 0):
             raise ZeroDivisionError("the series to divide by is zero")
-        dtypes = [y.dtype for y in _named(self.prefix, "div")(plain(rest), plain(divisor))]
+        dtypes = [y.dtype for y in _named(self.prefix, "div")(_ones_like(rest), _ones_like(divisor))]
         quotient = []
         for k in range(len(rest) - len(divisor), -1, -1):
             p = _product(np.eye(k + 1)[k].astype(divisor.dtype), divisor, basis=self.prefix)
@@ -317,7 +343,7 @@ class Basis:
         for constant in constants + [0] * (m - len(constants)):
             shift = as_array(constant)
             c = (c * scl).astype(c.dtype, casting="same_kind")
-            if len(c) > 1 or np.any(plain(c) != 0):
+            if len(c) > 1 or agreed(np.any(plain(c) != 0)):
                 c = np.tensordot(_real_like(_named(self.prefix, "int")(np.eye(len(c))), c), c, 1)
                 shift = shift - self.val(lbnd, c)
             c = np.concatenate((c[:1] + shift.astype(c.dtype, casting="same_kind"), c[1:]))
@@ -328,7 +354,7 @@ class Basis:
     def line(self, off: Any, scl: Any) -> Any:
         """Series of a straight line."""
         off, scl = as_array(off), as_array(scl)
-        if plain(scl) == 0:
+        if agreed(plain(scl) == 0):
             return np.stack([off])
         return np.stack([off + float(self.x[0]) * scl, float(self.x[1]) * scl])
 
@@ -337,7 +363,7 @@ class Basis:
         roots = _series(roots)
         if not len(roots):
             return np.ones(1)
-        factors = [self.line(-roots[k], 1) for k in np.argsort(settled(roots))]
+        factors = [self.line(-r, 1) for r in np.sort(roots)]
         while len(factors) > 1:
             half = len(factors) // 2
             pairs = [self.mul(factors[k], factors[k + half]) for k in range(half)]
@@ -393,7 +419,7 @@ class Basis:
         c = _series(c)
         convert = getattr(self.module, name)
         matrix = np.stack([self._padded(convert(e), len(c)) for e in np.eye(len(c))], axis=1)
-        return matrix.astype(convert(plain(c)).real.dtype) @ c
+        return matrix.astype(convert(_ones_like(c)).real.dtype) @ c
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Ours by NumPy's names."""

@@ -16,7 +16,7 @@ from tapeflow.core.batch import Batched, batched, leading, leading_ones, shifted
 from tapeflow.core.primitive import FUNCTIONS, Traced, implements
 from tapeflow.core.rules import linear
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.ops.arguments import as_array as _array
+from tapeflow.ops.arguments import as_array
 
 
 def _lengths(shape: Any) -> tuple[int, ...]:
@@ -272,7 +272,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 def _at_least(ndim: int, fill: Any) -> Any:
     def atleast(*arys: Any) -> Any:
-        out = tuple(x if x.ndim >= ndim else np.reshape(x, fill(x.shape)) for x in map(_array, arys))
+        out = tuple(x if x.ndim >= ndim else np.reshape(x, fill(x.shape)) for x in map(as_array, arys))
         return out[0] if len(out) == 1 else out
 
     return atleast
@@ -305,7 +305,7 @@ def concatenate(
 ) -> Any:
     """Join along an existing axis."""
     del out
-    arrays = [_array(a) for a in arrays]
+    arrays = [as_array(a) for a in arrays]
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
     if dtype is not None:
@@ -316,7 +316,7 @@ def concatenate(
 @implements(np.stack)
 def stack(arrays: Sequence[Any], axis: int = 0, out: None = None, **options: Any) -> Any:
     """Join along a new axis."""
-    arrays = [_array(a) for a in arrays]
+    arrays = [as_array(a) for a in arrays]
     if len({a.shape for a in arrays}) > 1:
         raise ValueError("all input arrays must have the same shape")
     axis = normalize_axis_index(axis, arrays[0].ndim + 1)
@@ -326,26 +326,26 @@ def stack(arrays: Sequence[Any], axis: int = 0, out: None = None, **options: Any
 @implements(np.vstack)
 def vstack(tup: Sequence[Any], **options: Any) -> Any:
     """Join along the first axis, rows for vectors."""
-    return concatenate([np.atleast_2d(_array(a)) for a in tup], 0, **options)
+    return concatenate([np.atleast_2d(as_array(a)) for a in tup], 0, **options)
 
 
 @implements(np.hstack)
 def hstack(tup: Sequence[Any], **options: Any) -> Any:
     """Join along the second axis, the first for vectors."""
-    arrays = [np.atleast_1d(_array(a)) for a in tup]
+    arrays = [np.atleast_1d(as_array(a)) for a in tup]
     return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, **options)
 
 
 @implements(np.dstack)
 def dstack(tup: Sequence[Any]) -> Any:
     """Join along the third axis."""
-    return concatenate([np.atleast_3d(_array(a)) for a in tup], 2)
+    return concatenate([np.atleast_3d(as_array(a)) for a in tup], 2)
 
 
 @implements(np.column_stack)
 def column_stack(tup: Sequence[Any]) -> Any:
     """Join vectors as columns."""
-    arrays = [_array(a) for a in tup]
+    arrays = [as_array(a) for a in tup]
     return concatenate([a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in arrays], 1)
 
 
@@ -404,7 +404,7 @@ if hasattr(np, "unstack"):  # since NumPy 2.1
 @implements(np.append)
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     """Join values to the end."""
-    arr, values = _array(arr), _array(values)
+    arr, values = as_array(arr), as_array(values)
     return np.concatenate((np.ravel(arr), np.ravel(values)), 0) if axis is None else np.concatenate((arr, values), axis)
 
 

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapeflow.core.batch import aligned, each, leading, shifted
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear
-from tapeflow.core.tracer import plain, settled
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops.arguments import agreed, as_array
 from tapeflow.ops.indexing import scatter
+from tapeflow.ops.sorting import pick, sum_into
 
 __all__ = [
     "choose",
@@ -33,10 +36,6 @@ __all__ = [
 ]
 
 _NOTHING: Any = np._NoValue
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -66,6 +65,7 @@ _convolve = general(
         lambda xp, t, x0, *, mode: xp.convolve(x0, t, mode),
     ),
     (_convolve_left, _convolve_right),
+    batch=each,
 )
 
 
@@ -78,7 +78,7 @@ def _mode(mode: Any) -> str:
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     """Convolution of two sequences."""
-    a, v = np.atleast_1d(_array(a), _array(v))
+    a, v = np.atleast_1d(as_array(a), as_array(v))
     for name, x in (("a", a), ("v", v)):
         if x.ndim != 1:
             raise ValueError("object too deep for desired array")
@@ -96,10 +96,10 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """Correlation of two sequences, the second conjugated."""
-    a, v = _array(a), _array(v)
+    a, v = as_array(a), as_array(v)
     mode = _mode(mode)
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
-        return np.correlate(plain(a), plain(v), mode)  # an error, in NumPy's words
+        return np.correlate(np.zeros(a.shape), np.zeros(v.shape), mode)  # an error, in NumPy's words
     v = np.flip(np.conjugate(v) if v.dtype.kind == "c" else v)
     if mode != "same" or v.size <= a.size:
         return convolve(a, v, mode)
@@ -117,21 +117,33 @@ def _cell(x: Any, xs: Any) -> tuple[Any, Any]:
     return left, np.minimum(left + 1, last)
 
 
+def _at(values: Any, places: Any) -> Any:
+    """Elements at places, which inside a batch differ from element to element."""
+    return np.reshape(pick(values, np.ravel(places), axis=0), np.shape(places))
+
+
 def _interp_slope(xp: Any, x: Any, xs: Any, fs: Any) -> Any:
     """Slope of the interpolant: 0 outside, and where two last knots coincide."""
     i, j = _cell(x, xs)
-    width = xs[j] - xs[i]
+    width = _at(xs, j) - _at(xs, i)
     inside = (x >= xs[0]) & (x <= xs[-1]) & (width != 0)
-    return xp.where(inside, (fs[j] - fs[i]) / xp.where(width == 0, 1, width), 0)
+    return xp.where(inside, (_at(fs, j) - _at(fs, i)) / xp.where(width == 0, 1, width), 0)
 
 
 def _interp_spread(xp: Any, g: Any, x: Any, xs: Any) -> Any:
     """Transpose of the interpolation as a function of the values at the knots."""
     i, j = _cell(x, xs)
-    width = xs[j] - xs[i]
-    share = xp.where(width == 0, 1, (x - xs[i]) / xp.where(width == 0, 1, width))
+    left = _at(xs, i)
+    width = _at(xs, j) - left
+    share = xp.where(width == 0, 1, (x - left) / xp.where(width == 0, 1, width))
     share = xp.where(x < xs[0], 0, xp.where(x > xs[-1], 1, share))
-    return scatter(g * (1 - share), g * share, indices=((i,), (j,)), shape=xs.shape, dtype=g.dtype)
+    parts, places = (xp.concatenate([xp.ravel(a) for a in two]) for two in ((g * (1 - share), g * share), (i, j)))
+    return sum_into(parts, places, axis=0, length=xs.shape[0])
+
+
+def _interp_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
+    """All points at once where the knots are the same for all."""
+    return primitive(*values) if batched == [True, False, False] else each(primitive, values, batched, params)
 
 
 # Moving a knot by d moves the interpolant as lowering it by slope * d does.
@@ -148,6 +160,7 @@ _interp = general(
         lambda xp, g, x0, x1, x2: _interp_spread(xp, -g * _interp_slope(xp, x0, x1, x2), x0, x1),
         lambda xp, g, x0, x1: _interp_spread(xp, g, x0, x1),
     ),
+    batch=_interp_batch,
 )
 
 
@@ -162,9 +175,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """Piecewise linear interpolation; at a knot its derivative is that of the piece to the right."""
     x, knots, fp = _double(x), _double(xp), _double(fp)
     if knots.ndim != 1 or fp.ndim != 1 or knots.shape != fp.shape or not knots.size:
-        return np.interp(plain(x), plain(knots), plain(fp))  # an error, in NumPy's words
+        return np.interp(0.0, np.zeros(knots.shape), np.zeros(fp.shape))  # an error, in NumPy's words
     if period is not None:
-        if period == 0:
+        if anywhere(plain(period) == 0):
             raise ValueError("period must be a non-zero value")
         x, knots, fp = _periodic(x, knots, fp, abs(period))
         left = right = None
@@ -181,7 +194,7 @@ def _periodic(x: Any, knots: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     """Bring all into one period, and add a knot to the left and to the right of it."""
     x, knots = np.remainder(x, period), np.remainder(knots, period)
     order = np.argsort(knots)
-    knots, fp = knots[order], fp[order]
+    knots, fp = _at(knots, order), _at(fp, order)
     knots = np.concatenate((knots[-1:] - period, knots, knots[:1] + period))
     return x, knots, np.concatenate((fp[-1:], fp, fp[:1]))
 
@@ -192,6 +205,7 @@ _diff = linear(
     "diff",
     lambda x, *, axis: np.diff(x, axis=axis),
     lambda xp, g, *, axis: -xp.diff(g, axis=axis, prepend=g.dtype.type(0), append=g.dtype.type(0)),
+    batch=shifted(axis="axis"),
 )
 
 
@@ -202,12 +216,12 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _NOTHING, append: An
         return a
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
-    a = _array(a)
+    a = as_array(a)
     if a.ndim == 0:
         raise ValueError("diff requires input that is at least one dimensional")
     axis = normalize_axis_index(axis, a.ndim)
     border = tuple(1 if k == axis else m for k, m in enumerate(a.shape))
-    parts = [_array(p) for p in (prepend, a, append) if p is not _NOTHING]
+    parts = [as_array(p) for p in (prepend, a, append) if p is not _NOTHING]
     if len(parts) > 1:
         a = np.concatenate([p if p.ndim else np.broadcast_to(p, border) for p in parts], axis)
     for _ in range(min(n, a.shape[axis])):
@@ -218,12 +232,12 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _NOTHING, append: An
 @implements(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours in one sequence, with values before and after."""
-    ary = np.ravel(_array(ary))
+    ary = np.ravel(as_array(ary))
     parts = [ary[1:] - ary[:-1]]
     for name, value in (("to_begin", to_begin), ("to_end", to_end)):
         if value is None:
             continue
-        value = np.ravel(_array(value))
+        value = np.ravel(as_array(value))
         if not np.can_cast(value.dtype, ary.dtype, casting="same_kind"):
             raise TypeError(
                 f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule.",
@@ -235,11 +249,11 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integral of samples by the trapezoidal rule."""
-    y = _array(y)
+    y = as_array(y)
     axis = normalize_axis_index(axis, y.ndim)
     width = dx
     if x is not None:
-        x = _array(x)
+        x = as_array(x)
         width = np.diff(x, axis=0 if x.ndim == 1 else axis)
         if x.ndim == 1:
             width = np.reshape(width, tuple(-1 if k == axis else 1 for k in range(y.ndim)))
@@ -253,7 +267,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Differences of second order in the interior, of first or second order at the ends; also in the spacing."""
-    f = _array(f)
+    f = as_array(f)
     axes = tuple(range(f.ndim)) if axis is None else normalize_axis_tuple(axis, f.ndim)
     spacings = _spacings(f, varargs, axes)
     if edge_order > 2:
@@ -279,7 +293,7 @@ def _spacings(f: Any, given: Sequence[Any], axes: tuple[int, ...]) -> list[Any]:
         return [given[0]] * len(axes)
     if len(given) != len(axes):
         raise TypeError("invalid number of arguments")
-    return [x if np.ndim(x) == 0 else _distances(_array(x), f.shape[k]) for x, k in zip(given, axes, strict=True)]
+    return [x if np.ndim(x) == 0 else _distances(as_array(x), f.shape[k]) for x, k in zip(given, axes, strict=True)]
 
 
 def _distances(x: Any, n: int) -> Any:
@@ -338,15 +352,16 @@ _unwrap = general(
     lambda x, *, discont, axis, period: np.unwrap(x, discont, axis, period=period),
     lambda xp, t, **options: t,
     lambda xp, g, **options: g,
+    batch=shifted(axis="axis"),
 )
 
 
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
     """Phases without jumps between neighbours."""
-    p = _array(p)
-    axis, length = normalize_axis_index(axis, p.ndim), plain(period)
-    y = _unwrap(p, discont=plain(discont), axis=axis, period=length)
+    p = as_array(p)
+    axis, length = normalize_axis_index(axis, p.ndim), agreed(period)
+    y = _unwrap(p, discont=agreed(discont), axis=axis, period=length)
     if isinstance(period, Traced):
         turns = np.rint((plain(y) - plain(p)) / length)
         y = y + turns * (period - length)  # type: ignore[operator]
@@ -368,19 +383,20 @@ _complex = linear(
     _complex_evaluate,
     lambda xp, g, i: -xp.imag(g) if i else xp.real(g),
     variadic=True,
+    batch=aligned,
 )
 
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Put numbers in place of nan and infinities; the derivative goes to what takes their place."""
-    x = _array(x)
+    x = as_array(x)
     if x.dtype.kind not in "fc":
         return np.nan_to_num(x, copy)
     part = plain(x).real.dtype
     limits = np.finfo(part)
     instead = [nan, limits.max if posinf is None else posinf, limits.min if neginf is None else neginf]
-    instead = [_array(v).astype(part) for v in instead]
+    instead = [as_array(v).astype(part) for v in instead]
     if x.dtype.kind == "c":
         y = _complex(_finite(np.real(x), *instead), _finite(np.imag(x), *instead))
     else:
@@ -401,8 +417,11 @@ def _finite(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
 @implements(np.real_if_close)
 def real_if_close(a: Any, tol: float = 100) -> Any:
     """Real part, if all imaginary parts are nearly zero."""
-    a = _array(a)
-    return np.real(a) if a.dtype.kind == "c" and not np.iscomplexobj(np.real_if_close(settled(a), tol)) else a
+    a = as_array(a)
+    if a.dtype.kind != "c":
+        return a
+    bound = tol * np.finfo(a.dtype).eps if tol > 1 else tol
+    return np.real(a) if agreed(np.all(np.abs(np.imag(plain(a))) < bound)) else a
 
 
 # ---- functions whose derivatives of all orders form a family
@@ -437,13 +456,14 @@ _sinc: Primitive = general(
     _sinc_evaluate,
     lambda xp, t, x, *, order: t * _sinc(x, order=order + 1),
     lambda xp, g, x, *, order: g * _sinc(x, order=order + 1),
+    batch=leading,
 )
 
 
 @implements(np.sinc)
 def sinc(x: Any) -> Any:
     """Normalised sine cardinal, smooth at 0."""
-    return _sinc(_array(x), order=0)
+    return _sinc(as_array(x), order=0)
 
 
 def _bessel_evaluate(x: Any, *, order: int) -> Any:
@@ -466,13 +486,14 @@ _bessel: Primitive = general(
     _bessel_evaluate,
     lambda xp, t, x, *, order: t * _bessel_slope(x, order),
     lambda xp, g, x, *, order: g * _bessel_slope(x, order),
+    batch=leading,
 )
 
 
 @implements(np.i0)
 def i0(x: Any) -> Any:
     """Modified Bessel function of order 0."""
-    x = _array(x)
+    x = as_array(x)
     if x.dtype.kind == "c":
         raise TypeError("i0 not supported for complex values")
     return _bessel(x, order=0)
@@ -484,14 +505,14 @@ def i0(x: Any) -> Any:
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Evaluate each function where its condition holds, and nowhere else."""
-    x = _array(x)
+    x = as_array(x)
     masks = _conditions(x, condlist, len(funclist))
     parts, indices, taken = [], [], np.zeros(x.shape, bool)
     for mask, function in zip(masks[::-1], funclist[::-1], strict=True):  # the last condition that holds counts
         count = int(np.count_nonzero(mask))
         if count == 0:
             continue
-        part = _array(function(x[mask], *args, **kw) if callable(function) else function)
+        part = as_array(function(x[mask], *args, **kw) if callable(function) else function)
         part = np.broadcast_to(part, (count,))
         fresh = mask & ~taken
         part = part if np.count_nonzero(fresh) == count else part[fresh[mask]]
@@ -505,7 +526,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 
 def _conditions(x: Any, given: Any, count: int) -> np.ndarray:
     """Masks for all functions, with that of what no condition holds for."""
-    given = [plain(c) for c in given] if isinstance(given, (list, tuple)) else plain(given)
+    given = [agreed(c) for c in given] if isinstance(given, (list, tuple)) else agreed(given)
     if np.isscalar(given) or (not isinstance(given[0], (list, np.ndarray)) and x.ndim != 0):
         given = [given]
     masks = np.asarray(given, bool)
@@ -525,7 +546,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("list of cases must be same length as list of conditions")
     if len(condlist) == 0:
         raise ValueError("select with an empty condition list is not possible")
-    conditions = [np.asarray(plain(c)) for c in condlist]
+    conditions = [plain(as_array(c)) for c in condlist]
     for i, c in enumerate(conditions):
         if c.dtype != np.bool:
             raise TypeError(f"invalid entry {i} in condlist: should be boolean ndarray")
@@ -537,25 +558,35 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 def _of_one_dtype(values: Sequence[Any]) -> list[Any]:
     """Convert to a common dtype, to which Python's numbers adapt."""
-    values = [v if type(v) in (int, float, complex) else _array(v) for v in values]
+    values = [v if type(v) in (int, float, complex) else as_array(v) for v in values]
     dtype = np.result_type(*(getattr(v, "dtype", v) for v in values))
-    return [_array(v).astype(dtype) for v in values]
+    return [as_array(v).astype(dtype) for v in values]
 
 
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Choose elements from several arrays by their numbers."""
     del out
-    number = np.asarray(plain(a))
+    number = plain(as_array(a))
     if not np.can_cast(number.dtype, np.intp, "safe"):
         raise TypeError(f"Cannot cast array data from {number.dtype!r} to dtype('int64') according to the rule 'safe'")
     choices = _of_one_dtype(list(choices))
-    # NumPy treats bad numbers and modes.
-    number = np.choose(number, np.arange(len(choices)), mode=mode)
+    number = _checked(number, len(choices), mode)
     y = np.broadcast_to(choices[0], np.broadcast_shapes(number.shape, *(c.shape for c in choices)))
     for k, choice in enumerate(choices[1:], 1):
         y = np.where(number == k, choice, y)
     return y
+
+
+def _checked(number: Any, n: int, mode: str) -> Any:
+    """Numbers below n, by whatever `mode` says of others."""
+    if not isinstance(number, Traced):
+        return np.choose(number, np.arange(n), mode=mode)
+    if mode == "wrap":
+        return np.remainder(number, n)
+    if mode == "raise" and anywhere(np.logical_or(np.less(number, 0), np.greater_equal(number, n))):
+        raise ValueError("invalid entry in choice array")
+    return np.clip(number, 0, n - 1)
 
 
 # ---- rounding towards zero, which later NumPys call np.trunc alone

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tapeflow.core.batch import aligned
 from tapeflow.core.rules import general
 from tapeflow.errors import RuleError
 from tapeflow.ops.special_common import (
@@ -141,7 +142,7 @@ def _declare_by_modulus(ufunc: Any, name: str, sign: int, part: str) -> None:
         holomorphic, modulus = slopes(xp, x0, x1, y)
         return g * holomorphic + (1 if part == "real" else -1j) * xp.real(g * modulus)
 
-    primitive = general(ufunc.__name__, ufunc, (refuse, jvp), (refuse, vjp), refuses=True)
+    primitive = general(ufunc.__name__, ufunc, (refuse, jvp), (refuse, vjp), refuses=True, batch=aligned)
     enter(ufunc, primitive)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from tapeflow.core.batch import aligned
 from tapeflow.core.forward import PUSHERS
 from tapeflow.core.primitive import FUNCTIONS, Primitive, Rule, make_rule
 from tapeflow.core.rules import Partial, call_ufunc, elementwise, unary
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import Tracer, anywhere, plain
 from tapeflow.core.wengert import RECORDERS
 from tapeflow.errors import RuleError
 
@@ -96,7 +97,8 @@ def declare_many(ufunc: Any, *slopes: Callable[..., tuple[Any, ...]] | Rule) -> 
     """Declare a holomorphic ufunc with several outputs: for each operand, a tuple of the outputs' partials."""
     pairs = [(s, s) if isinstance(s, Rule) else _rules_of_many(s) for s in slopes]
     jvps, vjps = (tuple(pair[k] for pair in pairs) for k in (0, 1))
-    primitive = Primitive(ufunc.__name__, ufunc, jvps, vjps, refuses=any(isinstance(s, Rule) for s in slopes))
+    refuses = any(isinstance(s, Rule) for s in slopes)
+    primitive = Primitive(ufunc.__name__, ufunc, jvps, vjps, refuses=refuses, batch=aligned)
     enter(ufunc, primitive)
     return primitive
 
@@ -116,7 +118,7 @@ def _rules_of_many(slopes: Callable[..., tuple[Any, ...]]) -> tuple[Rule, Rule]:
 
 def _share(xp: Any, g: Any, k: int, slope: Any, slopes: Any, residuals: tuple[Any, ...]) -> Any:
     """Product with one output's partial, where zero times an infinite one is zero (as for `unary(..., pole=True)`)."""
-    if not xp.all(xp.isfinite(slope)):
+    if anywhere(~xp.isfinite(slope)):
         masked = (g == 0) & ~xp.isfinite(slope)
         slope = slopes(xp, *(_elsewhere(xp, masked, r) for r in residuals))[k]
     return g * slope
@@ -186,8 +188,13 @@ def psi_gain(xp: Any, a: Any, b: Any) -> Any:
     return xp.where(good, by_parts, sf(xp).psi(v) - sf(xp).psi(u))
 
 
-def weighted_sum(xp: Any, nodes: Any, weights: Any, size: int, term: Callable[[Any, Any], Any]) -> Any:
-    """Sum ``term(node, weight)`` over nodes on a last axis, so many at a time that temporaries stay below 32 MB."""
-    step = max(1, min(len(nodes), BLOCK // max(size, 1)))
+def weighted_sum(xp: Any, nodes: Any, weights: Any, like: Any, term: Callable[[Any, Any], Any]) -> Any:
+    """Sum ``term(node, weight)`` over nodes on a last axis, so many at a time that temporaries stay below 32 MB.
+
+    A term is of the size of `like`, with all that a batch of it has.
+    """
+    while isinstance(like, Tracer):
+        like = like._value
+    step = max(1, min(len(nodes), BLOCK // max(like.size, 1)))
     blocks = (slice(k, k + step) for k in range(0, len(nodes), step))
     return sum(xp.sum(term(nodes[block], weights[block]), axis=-1) for block in blocks)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.tracer import anywhere
 from tapeflow.ops.special_common import declare, declare_many, declare_one, sf, special, weighted_sum
 
 __all__: list[str] = []
@@ -39,7 +40,7 @@ def _integral(xp: Any, *factors: tuple[Any, float]) -> Any:
             total = total * (t + x[..., None]) ** -power
         return total
 
-    return weighted_sum(xp, _NODES, _WEIGHTS, scale.size, term)
+    return weighted_sum(xp, _NODES, _WEIGHTS, scale, term)
 
 
 def _divided(xp: Any, x: Any, p: Any, difference: Any, *factors: tuple[Any, float]) -> Any:
@@ -47,7 +48,7 @@ def _divided(xp: Any, x: Any, p: Any, difference: Any, *factors: tuple[Any, floa
     near = xp.abs(x - p) < NEARLY * xp.abs(p)
     gap = xp.where(near, 1.0, p - x)
     by_difference = difference / gap
-    if not xp.any(near):
+    if not anywhere(near):
         return by_difference
     u, w = xp.where(near, x, 1.0), xp.where(near, p, 1.0)
     others = ((xp.where(near, z, 1.0), power) for z, power in factors)

@@ -92,9 +92,9 @@ _NODES = np.exp(_V - np.exp(-_V))
 _WEIGHTS = 0.1 * _NODES * (1 + np.exp(-_V))
 
 
-def _quadrature(xp: Any, width: Any, size: int, integrand: Any) -> Any:
+def _quadrature(xp: Any, width: Any, like: Any, integrand: Any) -> Any:
     """Integrate over s > 0 at nodes along a new last axis."""
-    return weighted_sum(xp, _NODES, _WEIGHTS, size, lambda node, weight: width * weight * integrand(width * node))
+    return weighted_sum(xp, _NODES, _WEIGHTS, like, lambda node, weight: width * weight * integrand(width * node))
 
 
 def _column(x: Any) -> Any:
@@ -134,7 +134,7 @@ def _gamma_below(xp: Any, a: Any, x: Any, slope: Any) -> Any:
     def integrand(s: Any) -> Any:
         return (slope + s) * xp.exp(-a * s - x * xp.expm1(-s))
 
-    return _quadrature(xp, width, slope.size, integrand)
+    return _quadrature(xp, width, slope, integrand)
 
 
 def _gamma_above(xp: Any, a: Any, x: Any, slope: Any) -> Any:
@@ -146,7 +146,7 @@ def _gamma_above(xp: Any, a: Any, x: Any, slope: Any) -> Any:
         growth = xp.log1p(s / x)
         return (growth - slope) * xp.exp((a - 1) * growth - s)
 
-    return _quadrature(xp, width, slope.size, integrand)
+    return _quadrature(xp, width, slope, integrand)
 
 
 def beta_shape(xp: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
@@ -187,7 +187,7 @@ def _beta_tail(xp: Any, a: Any, b: Any, x: Any, y: Any) -> Any:
         growth = xp.log1p(-ratio * xp.expm1(-s))
         return xp.where(low, slope + s, growth - slope) * xp.exp(-p * s + (q - 1) * growth)
 
-    return _quadrature(xp, width, slope.size, integrand) / side
+    return _quadrature(xp, width, slope, integrand) / side
 
 
 # ---- the functions and their inverses

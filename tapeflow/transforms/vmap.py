@@ -12,6 +12,7 @@ import optree
 
 from tapeflow import pytree
 from tapeflow.backends import backend_for
+from tapeflow.core import stack
 from tapeflow.core.batch import Batch, Batched, batched, loop
 from tapeflow.core.primitive import Traced
 from tapeflow.errors import BatchDecisionError, BatchLoopWarning, StructureError
@@ -76,7 +77,8 @@ def vmap(
         inside = [_enter(x, k, batch) for x, k in zip(leaves, places, strict=True)]
         try:
             args, kwargs = pytree.unflatten(spec, inside)
-            result = fun(*args, **kwargs)
+            with stack.inside(batch):
+                result = fun(*args, **kwargs)
         except BatchDecisionError:
             warnings.warn(f"vmap: {_name(fun)} needs values of each element, so it is called for one after another",
                           BatchLoopWarning, stacklevel=2)  # fmt: skip
@@ -95,6 +97,7 @@ def _name(fun: Callable[..., Any]) -> str:
 def _one_by_one(fun: Callable[..., Any], spec: Any, leaves: list[Any], batch: Batch) -> Any:
     """Call a function for each element, and put the results together."""
 
+    @wraps(fun)
     def call(*leaves: Any) -> Any:
         args, kwargs = pytree.unflatten(spec, leaves)
         return fun(*args, **kwargs)
