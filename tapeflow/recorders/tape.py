@@ -14,6 +14,7 @@ import numpy as np
 from tapeflow import pytree
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
+from tapeflow.core.batch import Batch
 from tapeflow.core.forward import Dual, dual
 from tapeflow.core.poles import has_nan
 from tapeflow.core.primitive import Traced
@@ -117,7 +118,7 @@ class GradientTape:
 
     def _outside(self) -> WengertList | None:
         """The list of the tape directly outside, to be shared, so that each can record the sweep of the other."""
-        outside = stack.active()
+        outside = () if isinstance(stack.innermost(), Batch) else stack.active()
         return outside[-1]._wengert if outside and isinstance(outside[-1], GradientTape) else None
 
     def __exit__(

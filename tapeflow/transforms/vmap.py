@@ -50,8 +50,7 @@ def vmap(
     Notes
     -----
     A function that decides by values inside (a rank, a permutation with ties, ...) is called element by element, with a
-    warning. Composes with itself and, one inside the other, with the
-    other transforms; a tape around a `vmap` around another tape, as in ``grad(vmap(grad(f)))``, is an error so far.
+    warning. Composes with itself and with the other transforms in any order, as in ``grad(vmap(grad(f)))``.
     In-place writes work on arrays made from mapped ones.
 
     Examples

@@ -154,3 +154,11 @@ def test_common_functions_are_evaluated_on_the_whole_batch(function: Any) -> Non
     np.testing.assert_allclose(vmap(function)(X), loop(function, X))
     scalar = lambda x: np.sum(np.cos(function(x)))  # noqa: E731
     np.testing.assert_allclose(vmap(grad(scalar))(X), loop(grad(scalar), X))
+
+
+def test_a_tape_around_a_batch_around_a_tape() -> None:
+    """The inner tape must not record on the outer one's list: a level lies between them."""
+    inner = lambda w, x: np.sum(np.tanh(w @ x) ** 2)  # noqa: E731
+    outer = lambda w: np.sum(vmap(grad(inner), in_axes=(None, 0))(w, X) ** 2)  # noqa: E731
+    one_by_one = lambda w: sum(np.sum(grad(inner)(w, x) ** 2) for x in X)  # noqa: E731
+    np.testing.assert_allclose(grad(outer)(W), grad(one_by_one)(W), rtol=1e-12)
