@@ -3,6 +3,7 @@
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
 from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
+from tapeflow.transforms import hessian_diagonal, laplacian, nth_derivative, taylor
 
 __all__ = [
     "ForwardAccumulator",
@@ -12,13 +13,17 @@ __all__ = [
     "errors",
     "grad",
     "hessian",
+    "hessian_diagonal",
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
+    "nth_derivative",
     "numpy",
     "ops",
     "pytree",
     "stop_gradient",
+    "taylor",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -2,6 +2,21 @@
 
 from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
 from tapeflow.transforms.jacobian import hessian, jacobian
+from tapeflow.transforms.taylor import hessian_diagonal, laplacian, nth_derivative, taylor
 from tapeflow.transforms.vmap import vmap
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "stop_gradient", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "grad",
+    "hessian",
+    "hessian_diagonal",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "laplacian",
+    "nth_derivative",
+    "stop_gradient",
+    "taylor",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
