@@ -15,10 +15,12 @@ from tapeflow.errors import BatchDecisionError, BatchMemoryError
 
 __all__ = ["Chunks", "row_values"]
 
-# Arrays of 32 MiB are where freshly allocated memory begins to cost more than the arithmetic on it, and where one call
-# for all rows has long paid off; a pass holds a few arrays at a time.
+# A pass holds a few arrays of a batch at a time.
 BUDGET = 2**28
 ARRAYS = 8
+# Batches whose arrays stay in the second-level cache are the fastest: larger ones pay for fresh memory, smaller ones for
+# the calls (Hessian of 500 variables: 9.0 ms with 500 rows, 4.1 with 128, 4.6 with 32).
+CACHE = 2**19
 
 Evaluate = Callable[[int, int, Batch | None], list[Any]]
 
@@ -29,7 +31,8 @@ class Chunks:
     Parameters
     ----------
     chunk_size : int, optional
-        Rows in a batch. If not given, all of them, unless an array of the batch would exceed an eighth of the budget.
+        Rows in a batch. If not given, as many as fit into a cache; fewer if an array of the batch would exceed an eighth
+        of the budget.
     memory_budget : int, optional
         Bytes for one batched pass; 256 MiB by default. Ignored if `chunk_size` is given.
     vectorize : bool
@@ -87,7 +90,7 @@ class Chunks:
     def _first_size(self, rows: int, row_bytes: int) -> int:
         if self.limit is None:
             return min(self.chunk_size or rows, rows)
-        size = max(1, min(rows, self.limit // max(row_bytes, 1)))
+        size = max(1, min(rows, min(CACHE, self.limit) // max(row_bytes, 1)))
         return max(1, min(size, rows // 20)) if self.progress else size
 
 
