@@ -133,7 +133,9 @@ def chunks_of(chunk_size: int | None, vectorize: bool, options: dict[str, Any]) 
     """How many rows at once, from the options under our and TensorFlow's names."""
     pfor = options.pop("experimental_use_pfor", None)
     size = options.pop("parallel_iterations", None)
-    return Chunks(chunk_size or size, vectorize=vectorize if pfor is None else bool(pfor), **options)
+    return Chunks(
+        size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
+    )
 
 
 def check_real(what: str, targets: list[Any], paths: list[Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.batch import Batch, Batched
-from tapeflow.errors import BatchDecisionError, BatchMemoryError
+from tapeflow.errors import BatchMemoryError
 
 __all__ = ["Chunks", "row_values"]
 
@@ -60,7 +60,8 @@ class Chunks:
         """Put together what ``evaluate(start, stop, batch)`` returns for consecutive rows.
 
         It returns a list of arrays with the rows along their first axis, or ``None`` in the place of such an array.
-        Without a batch it is asked for a single row. Rules that have to look at values make an end of batches.
+        Without a batch it is asked for a single row: when a rule that was called with a batch raises, there are no
+        more of them, and if it raises for a row as well, that is its own error.
         """
         size = self._first_size(rows, row_bytes)
         limit, vectorize = self.limit, self.vectorize
@@ -77,7 +78,9 @@ class Chunks:
                     size = min(size - 1, int((stop - start) * error.fraction)) or 1
                     limit = None if size == 1 else limit
                     continue
-                except BatchDecisionError:
+                except (TypeError, ValueError, AttributeError):  # a rule that wants plain arrays
+                    if batch is None:
+                        raise
                     vectorize = False
                     continue
                 parts = parts or [_Rows(rows) for _ in found]
