@@ -67,6 +67,10 @@ class Question:
             return self.jacobian(gradient)
         return [self._block(None, (*source.shape, *x.shape), x, source.size) for x in self.leaves]
 
+    def pull(self, target: Any, seed: Any) -> list[Any]:
+        """The gradient of one target with one seed with respect to each source, ``None`` where there is no path."""
+        return self.tape._finish(self.tape._pull([target], [seed], self.nodes, release=False), self.leaves, False)
+
     def _rows(self, target: Any, size: int, seeds: Any) -> list[Any]:
         """Pull seeds back, as many at once as there may be: one array for each source, the rows in front."""
         if not size:

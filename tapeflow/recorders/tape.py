@@ -24,6 +24,7 @@ from tapeflow.core.writes import family_of
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
 from tapeflow.recorders import blocks
 from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.recorders.chunks import Chunks
 from tapeflow.recorders.levels import joined, lifted_like, split, still_traced, with_value
 from tapeflow.recorders.results import own
 from tapeflow.recorders.variable import Variable
@@ -484,8 +485,7 @@ class GradientTape:
         targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
         blocks.check_real(what, targets, target_paths)
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        question = blocks.Question(self, leaves, paths, [self._source(x, p) for x, p in zip(leaves, paths, strict=True)],
-                                   zero, chunks)  # fmt: skip
+        question = self.question(leaves, paths, zero, chunks)
         if what == "hessian":
             scalar = blocks.one_scalar(targets)
             rows = self._answer(lambda: question.hessian(scalar))
@@ -497,6 +497,11 @@ class GradientTape:
             rows = self._answer(lambda: [question.batch_jacobian(y, p if check else None)
                                          for y, p in zip(targets, target_paths, strict=True)])  # fmt: skip
         return pytree.unflatten(target_spec, [pytree.unflatten(spec, row) for row in rows])
+
+    def question(self, leaves: list[Any], paths: list[Any], zero: bool, chunks: Chunks) -> blocks.Question:
+        """Prepare a question about Jacobians with respect to sources; for transforms, which check the targets."""
+        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
+        return blocks.Question(self, leaves, paths, nodes, zero, chunks)
 
     @contextmanager
     def recording_again(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
 from tapeflow.transforms._leaves import Partition
 from tapeflow.transforms._results import output, outward, pull
 
-__all__ = ["hvp", "jvp", "vhp", "vjp"]
+__all__ = ["distinct", "hvp", "jvp", "vhp", "vjp"]
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -217,7 +217,7 @@ def _forward(
     _require_arguments(name, primals, tangents, what)
     chosen = Chosen(fun, tuple(primals), range(len(primals)))
     directions = chosen.partition.split(tuple(tangents), what, "primals")
-    leaves = _distinct(chosen.leaves)
+    leaves = distinct(chosen.leaves)
     alone = len(leaves) == 1
     try:
         return chosen, ForwardAccumulator(leaves[0], directions[0]) if alone else ForwardAccumulator(leaves, directions)
@@ -253,7 +253,7 @@ def _twins(accumulator: ForwardAccumulator, chosen: Chosen) -> list[Any]:
     return [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
 
 
-def _distinct(leaves: list[Any]) -> list[Any]:
+def distinct(leaves: list[Any]) -> list[Any]:
     """The leaves, with another handle in place of a traced value that is there already."""
     if len(leaves) == len(set(map(id, leaves))):
         return leaves
