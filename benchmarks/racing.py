@@ -18,8 +18,10 @@ Contenders = dict[str, Callable[[], Any]]
 Times = dict[str, tuple[float, float]]
 
 
-def pin() -> int:
-    """Stay on one core; threads started from now on stay there too."""
+def pin() -> int | None:
+    """Stay on one core, where the system can; threads started from now on stay there too."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
     return core
@@ -86,7 +88,7 @@ class Table:
         return [asdict(row) for row in self.rows]
 
 
-def machine(core: int) -> str:
+def machine(core: int | None) -> str:
     """Describe where this ran."""
     info = Path("/proc/cpuinfo")
     names = (
@@ -96,7 +98,10 @@ def machine(core: int) -> str:
     )
     cpu = names[0] if names else platform.processor()
     versions = [f"{name} {found}" for name in ("numpy", "torch", "jax", "autograd") if (found := _version(name))]
-    return f"{cpu}, pinned to core {core}; Python {platform.python_version()}, {', '.join(versions)}"
+    kernels = os.environ.get("OPENBLAS_CORETYPE")  # makes NumPy's matrix products, not the peers', use other kernels
+    forced = f"; OPENBLAS_CORETYPE={kernels}" if kernels else ""
+    place = "not pinned" if core is None else f"pinned to core {core}"
+    return f"{cpu}, {place}; Python {platform.python_version()}, {', '.join(versions)}{forced}"
 
 
 def _version(name: str) -> str | None:
