@@ -1,8 +1,8 @@
 """Race the peers: ``python -m benchmarks.compare`` prints the tables of docs/benchmarks.md.
 
 Every contender runs in this process, pinned to one core, in turn, many times; the figures are minima of wall time, with
-CPU time over wall time beside them (near 1 if nothing ran elsewhere). A peer that is not installed is left out and said
-so. Needs ``pip install -e ".[bench]"``.
+CPU over wall time of the fastest round beside them (near 1 if nothing else ran there, and nothing of it elsewhere). A
+peer that is not installed is left out and said so. Needs ``pip install -e ".[bench]"``.
 """
 
 from __future__ import annotations

@@ -68,3 +68,11 @@ def test_the_command_writes_its_rows(tmp_path):
     assert {row["goal"] for row in rows} >= {"at most 1.2", "at least 20", "at most 2", "at most 1"}
     assert all(f"| {row['what']} |" in printed for row in rows)
     assert all(share > 0 for row in rows for _, share in row["times"].values())
+
+
+def test_a_round_in_which_the_core_was_taken_away_is_not_the_last(monkeypatch):
+    walls = iter([0, 5, 10, 15, 20, 21, 30, 31])  # seconds at the start and end of each round: 5, 5, 1, 1
+    cpus = iter(range(8))  # each round takes one second of CPU
+    monkeypatch.setattr(racing.time, "perf_counter", lambda: next(walls))
+    monkeypatch.setattr(racing.time, "process_time", lambda: next(cpus))
+    assert racing.race({"a": lambda: None}, 2, 1) == {"a": (1.0, 1.0)}
