@@ -53,11 +53,17 @@ def test_a_peer_that_is_not_installed_is_left_out_and_said_so(monkeypatch, capsy
 
 def test_the_ratio_is_of_minima_of_wall_time(capsys):
     table = racing.Table()
-    table.against("x", {"a": (3.0, 1.0), "b": (2.0, 0.5)}, "a", "b", "at most 1")
+    table.against("x", {"a": (3.0, 1.0), "b": (2.0, 0.99)}, "a", "b", "at most 1")
     assert table.rows[0].measured == 1.5
     assert (
-        "| 1.500 | at most 1 | a 3000.000 ms, CPU/wall 1.00; b 2000.000 ms, CPU/wall 0.50 |" in capsys.readouterr().out
+        "| 1.500 | at most 1 | a 3000.000 ms, CPU/wall 1.00; b 2000.000 ms, CPU/wall 0.99 |" in capsys.readouterr().out
     )
+
+
+def test_a_row_that_others_disturbed_says_so(capsys):
+    table = racing.Table()
+    table.against("x", {"a": (3.0, 1.0), "b": (2.0, 0.5)}, "a", "b", "at most 1")
+    assert "| disturbed, measure again: a 3000.000 ms" in capsys.readouterr().out
 
 
 def test_the_command_writes_its_rows(tmp_path):
