@@ -19,6 +19,7 @@ from tapeflow.core.batch import leading, leading_ones, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
 from tapeflow.core.writes import VIEWS
+from tapeflow.ops import answers
 from tapeflow.ops.arguments import as_array
 
 __all__ = ["cross", "diag", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace"]
@@ -575,4 +576,4 @@ def _explicit(subscripts: str, arrays: Sequence[Any]) -> Spec:
     return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
 
 
-nondifferentiable(np.einsum_path, "a plan")
+nondifferentiable(np.einsum_path, "a plan", batch=answers.of_shapes(np.einsum_path))

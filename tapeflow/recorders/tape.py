@@ -493,7 +493,7 @@ class GradientTape:
             return [None] * len(nodes)
         given = dict(adjoints)
         with wengert.lock:
-            if self._takes_all(wengert, sources):
+            if self._takes_all(wengert, sources) and not any(isinstance(g, Tracer) for g in adjoints.values()):
                 release = release and not wengert.selective and _errors_are_quiet()
                 sweep_all(wengert, adjoints, xp, release=release)
             else:
