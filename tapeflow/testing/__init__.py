@@ -1,0 +1,7 @@
+"""Check derivatives of functions and the laws that primitives obey."""
+
+from tapeflow.testing.failures import CheckFailure
+from tapeflow.testing.gradients import check_grads
+from tapeflow.testing.references import ComplexStepError, central_difference, complex_step
+
+__all__ = ["CheckFailure", "ComplexStepError", "central_difference", "check_grads", "complex_step"]
