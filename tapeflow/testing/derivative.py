@@ -94,7 +94,12 @@ class Problem:
         """Relative tolerance: the square root of the precision, unless it was given."""
         if self.options.rtol is not None:
             return self.options.rtol
-        return float(max(np.finfo(real_dtype(x.dtype)).eps for x in xs)) ** 0.5
+        return self.precision(xs) ** 0.5
+
+    @staticmethod
+    def precision(xs: Arrays) -> float:
+        """The spacing of numbers at one."""
+        return float(max(np.finfo(real_dtype(x.dtype)).eps for x in xs))
 
     def along(self, k: int, floor: float = 0.01) -> Arrays:
         """A direction in argument `k` alone."""
@@ -139,10 +144,10 @@ def fitted(vs: Arrays, xs: Arrays) -> Arrays:
     return tuple(np.asarray(v).astype(x.dtype) for v, x in zip(vs, xs, strict=True))
 
 
-def first_problem(flat: Any, rng: np.random.Generator, options: Options) -> Problem:
+def first_problem(flat: Any, rng: np.random.Generator, options: Options, *, widen: bool = True) -> Problem:
     """The function itself, with a wider point for references where the function permits it."""
     plain = flat(*flat.xs)
-    wide = widened(flat.xs)
+    wide = widened(flat.xs) if widen else flat.xs
     if any(x.dtype != w.dtype for x, w in zip(flat.xs, wide, strict=True)):
         try:
             with np.errstate(all="ignore"):

@@ -160,6 +160,13 @@ class Reference:
                 worst = max(worst, float(np.max(e) / (largest(d) + precision**0.5 * size / unit)))
         return worst
 
+    def settled(self, precision: float, unit: float) -> bool:
+        """Whether no other step is worth trying: accurate enough, or as accurate as rounding lets the best one be."""
+        return all(
+            bool(np.all(e <= max(0.05 * precision**0.5 * largest(d), 30 * precision**0.8 * size / unit)))
+            for d, e, size in zip(self.values, self.errors, self.sizes, strict=True)
+        )
+
     def doubtful(self, ys: Sequence[Any]) -> int | None:
         """The output of which nothing can be told, if there is one."""
         for j, (d, e, size, y) in enumerate(zip(self.values, self.errors, self.sizes, ys, strict=True)):
@@ -192,7 +199,7 @@ def differences(call: Call, xs: Arrays, vs: Arrays, eps: float | None = None) ->
                 score = found.score(precision, unit)
                 if score < least or least == np.inf:
                     best, least = found, score
-                if score < 0.05 * precision**0.5:
+                if found.settled(precision, unit):
                     break
     return best
 
