@@ -99,6 +99,11 @@ class SingularPointWarning(RuntimeWarning):
     """A derivative does not exist at the point in question, and a subgradient was taken."""
 
 
+def described(*values: object) -> str:
+    """Shapes and dtypes, for a note on an exception."""
+    return ", ".join(f"{getattr(v, 'shape', ())} {getattr(v, 'dtype', type(v).__name__)}" for v in values)
+
+
 # ---- the texts that the core needs, each an exception ready to be raised
 
 
