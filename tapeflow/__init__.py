@@ -4,6 +4,20 @@ from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
 from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
 from tapeflow.transforms import hessian_diagonal, laplacian, nth_derivative, taylor
+from tapeflow.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vhp,
+    vjp,
+    vmap,
+)
 
 __all__ = [
     "ForwardAccumulator",
@@ -15,7 +29,9 @@ __all__ = [
     "hessian",
     "hessian_diagonal",
     "hvp",
+    "jacfwd",
     "jacobian",
+    "jacrev",
     "jvp",
     "laplacian",
     "nth_derivative",
@@ -25,6 +41,7 @@ __all__ = [
     "stop_gradient",
     "taylor",
     "value_and_grad",
+    "vhp",
     "vjp",
     "vmap",
 ]
