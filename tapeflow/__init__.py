@@ -2,17 +2,19 @@
 
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
-from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
-from tapeflow.transforms import hessian_diagonal, laplacian, nth_derivative, taylor
 from tapeflow.transforms import (
     grad,
     hessian,
+    hessian_diagonal,
     hvp,
     jacfwd,
     jacobian,
     jacrev,
     jvp,
+    laplacian,
+    nth_derivative,
     stop_gradient,
+    taylor,
     value_and_grad,
     vhp,
     vjp,
