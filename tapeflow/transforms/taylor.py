@@ -10,22 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow import pytree
 from tapeflow.core import stack
 from tapeflow.core.batch import Batch, Batched, batched
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import (
-    BatchDecisionError,
-    BatchLoopWarning,
-    NotDifferentiableError,
-    SeedError,
-    StructureError,
-    TargetError,
-)
+from tapeflow.errors import BatchDecisionError, BatchLoopWarning, NotDifferentiableError, SeedError, StructureError
 from tapeflow.recorders.checks import differentiable, fit_seed
 from tapeflow.transforms import taylor_recurrences as taylor_recurrences
 from tapeflow.transforms._args import is_value
+from tapeflow.transforms._leaves import Partition
+from tapeflow.transforms._results import output, outward
 from tapeflow.transforms.taylor_series import Coefficients, Expansion, Series
 from tapeflow.transforms.taylor_series import series as make_series
 
@@ -42,9 +36,9 @@ def taylor(
     fun : callable
         Plain NumPy code of one argument, that returns a pytree of arrays.
     x : pytree of array
-        Where: real or complex floating-point arrays.
+        Where: real or complex floating-point arrays. Static leaves (strings, functions, ``None``) stay as they are.
     v : pytree of array
-        The direction: structure and shapes of `x`; ``None`` for a leaf stands for zero.
+        The direction: structure and shapes of `x`; ``None`` for a leaf stands for zero, and for a static one.
     order : int
         How many derivatives, 0 or more.
     series : sequence of pytree
@@ -84,18 +78,14 @@ def taylor(
     (np.float64(9.0), [np.float64(3.0), np.float64(6.0), np.float64(6.0)])
     """
     order = _order(order, "order")
-    leaves, spec, paths = _leaves(x)
-    rows = [_directions(v, spec, paths, leaves, "v")] if order else []
-    rows += [_directions(s, spec, paths, leaves, f"series[{k}]") for k, s in enumerate(_later(series, order))]
-    rows += [[None] * len(leaves)] * (order - len(rows))
-    scaled = [[None if c is None else c / _factorial(k + 1) for c in row] for k, row in enumerate(rows)]
-    own = [[row[j] for row in scaled] for j in range(len(leaves))]
-    values, coefficients, out_spec = _expand(fun, leaves, own, spec, "taylor")
-    derivatives = [
-        pytree.unflatten(out_spec, [_derivative(y, c[k], k + 1) for y, c in zip(values, coefficients, strict=True)])
-        for k in range(order)
-    ]
-    return pytree.unflatten(out_spec, values), derivatives
+    point = _Point(x)
+    rows = [point.directions(v, "v")] if order else []
+    rows += [point.directions(s, f"series[{k}]") for k, s in enumerate(_later(series, order))]
+    rows += [[None] * len(point.leaves)] * (order - len(rows))
+    scaled = [[None if c is None else c / _factorial(k) for c in row] for k, row in enumerate(rows, 1)]
+    result = _expand(fun, point, [[row[j] for row in scaled] for j in range(len(point.leaves))], order, "taylor")
+    derivatives = [result.fill(result.derivatives(k)) for k in range(1, order + 1)]
+    return result.fill(result.values), derivatives
 
 
 def nth_derivative(fun: Callable[..., Any], x: Any, n: int) -> Any:
@@ -183,18 +173,17 @@ def hessian_diagonal(fun: Callable[..., Any], x: Any, *, chunk_size: int | None 
     >>> hessian_diagonal(lambda x: x[0] ** 3 * x[1] ** 2, np.array([1.0, 2.0]))
     array([24.,  2.])
     """
-    leaves, spec = _real_leaves(x, "hessian_diagonal")
-    parts: list[list[Any]] = []
-    for values, seconds, out_spec in _along_axes(fun, leaves, spec, chunk_size, "hessian_diagonal"):
-        parts.append(seconds)
+    point = _Point(x).real("hessian_diagonal")
+    chunks = list(_along_axes(fun, point, chunk_size, "hessian_diagonal"))
+    result = chunks[0][0]
+    stops = np.cumsum([leaf.size for leaf in point.leaves], dtype=int)
     diagonals = []
-    for y, pieces in zip(values, zip(*parts, strict=True), strict=True):
+    for y, pieces in zip(result.values, zip(*(seconds for _, seconds in chunks), strict=True), strict=True):
         whole = np.moveaxis(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), 0, -1)
-        stops = np.cumsum([leaf.size for leaf in leaves])
-        blocks = [whole[..., stop - leaf.size : stop] for leaf, stop in zip(leaves, stops, strict=True)]
-        shapes = [(*np.shape(y), *leaf.shape) for leaf in leaves]
-        diagonals.append(pytree.unflatten(spec, map(np.reshape, blocks, shapes)))
-    return pytree.unflatten(out_spec, diagonals)
+        blocks = (whole[..., stop - x.size : stop] for x, stop in zip(point.leaves, stops, strict=True))
+        shapes = ((*np.shape(y), *x.shape) for x in point.leaves)
+        diagonals.append(point.fill(map(np.reshape, blocks, shapes)))
+    return result.fill(diagonals)
 
 
 def laplacian(fun: Callable[..., Any], x: Any, *, chunk_size: int | None = None) -> Any:
@@ -223,38 +212,73 @@ def laplacian(fun: Callable[..., Any], x: Any, *, chunk_size: int | None = None)
     >>> laplacian(lambda x: np.sum(x**2) ** 2, np.array([1.0, 2.0, 3.0]))
     np.float64(280.0)
     """
-    leaves, spec = _real_leaves(x, "laplacian")
-    totals: list[Any] | None = None
-    for _, seconds, out_spec in _along_axes(fun, leaves, spec, chunk_size, "laplacian"):
+    point = _Point(x).real("laplacian")
+    result, totals = None, None
+    for result, seconds in _along_axes(fun, point, chunk_size, "laplacian"):
         sums = [np.sum(s, axis=0) for s in seconds]
         totals = sums if totals is None else [a + b for a, b in zip(totals, sums, strict=True)]
-    assert totals is not None
-    return pytree.unflatten(out_spec, totals)
+    assert result is not None
+    return result.fill(totals)
 
 
 # ---- one pass
 
 
-def _expand(
-    fun: Callable[..., Any], leaves: list[Any], own: list[Coefficients], spec: Any, name: str
-) -> tuple[list[Any], list[Coefficients], Any]:
-    """Call a function on series; values, coefficients and structure of what it returns."""
-    order = len(own[0]) if own else 0
+class _Point:
+    """Where a function is expanded: the leaves that can be differentiated, in their structure."""
+
+    __slots__ = ("fill", "leaves", "partition")
+
+    def __init__(self, x: Any) -> None:
+        self.partition = Partition(x, lambda accessor: accessor.codify("x"))
+        self.leaves = [differentiable(leaf, self.partition.place(k)) for k, leaf in enumerate(self.partition.leaves)]
+        self.fill = self.partition.fill
+
+    def real(self, name: str) -> _Point:
+        for k, leaf in enumerate(self.leaves):
+            if leaf.dtype.kind == "c":
+                raise NotDifferentiableError(
+                    f"{name}: {self.partition.place(k)} is complex ({leaf.dtype}); second derivatives along the axes are "
+                    "those of real variables. Pass real and imaginary parts, or use taylor in a direction"
+                )
+        return self
+
+    def directions(self, v: Any, name: str) -> list[Any]:
+        """Leaves of a derivative of the path, checked against the point."""
+        found = self.partition.split(v, name, "x")
+        return [
+            fit_seed(d, x, self.partition.place(k, name))
+            for k, (d, x) in enumerate(zip(found, self.leaves, strict=True))
+        ]
+
+
+class _Result:
+    """What a function gives: values and Taylor coefficients of its leaves, in their structure."""
+
+    __slots__ = ("coefficients", "fill", "values")
+
+    def __init__(self, outputs: Partition, expansion: Expansion, order: int) -> None:
+        self.fill = outputs.fill
+        self.values: list[Any] = []
+        self.coefficients: list[Coefficients] = []
+        for y in outputs.leaves:
+            # Levels further in are over; a constant of this level may be any of its handles.
+            while isinstance(y, Tracer) and y._level >= expansion.level and type(y) is not Series:
+                y = y._value
+            mine = type(y) is Series and y._expansion is expansion
+            self.values.append(outward(y, expansion))
+            self.coefficients.append(y._coefficients if mine else [None] * order)
+
+    def derivatives(self, k: int) -> list[Any]:
+        return [_derivative(y, c[k - 1], k) for y, c in zip(self.values, self.coefficients, strict=True)]
+
+
+def _expand(fun: Callable[..., Any], point: _Point, own: list[Coefficients], order: int, name: str) -> _Result:
+    """Call a function on series with given coefficients."""
     with Expansion() as expansion:
-        inside = [make_series(x, list(c), expansion) for x, c in zip(leaves, own, strict=True)]
-        out = fun(pytree.unflatten(spec, inside))
-    results, out_spec, paths = pytree.flatten_with_paths(out, "result")
-    values, coefficients = [], []
-    for y, path in zip(results, paths, strict=True):
-        # Levels further in are over; a constant of this level may be any of its handles.
-        while isinstance(y, Tracer) and y._level >= expansion.level and type(y) is not Series:
-            y = y._value
-        if not is_value(y) and not isinstance(y, (int, float, complex)):
-            raise TargetError(f"{name}: {path} of {_name(fun)} is a {type(y).__name__}, not an array")
-        mine = type(y) is Series and y._expansion is expansion
-        values.append(y._value if mine else y)
-        coefficients.append(y._coefficients if mine else [None] * order)
-    return values, coefficients, out_spec
+        inside = [make_series(x, list(c), expansion) for x, c in zip(point.leaves, own, strict=True)]
+        out = fun(point.fill(inside))
+    return _Result(output(fun, out, name), expansion, order)
 
 
 def _derivative(value: Any, coefficient: Any, order: int) -> Any:
@@ -273,35 +297,35 @@ def _factorial(k: int) -> float:
 
 
 def _along_axes(
-    fun: Callable[..., Any], leaves: list[Any], spec: Any, chunk_size: int | None, name: str
-) -> Iterator[tuple[list[Any], list[Any], Any]]:
-    """Values and second derivatives, for a chunk of axes after the other; the derivatives have an axis for them."""
-    total = sum(leaf.size for leaf in leaves)
+    fun: Callable[..., Any], point: _Point, chunk_size: int | None, name: str
+) -> Iterator[tuple[_Result, list[Any]]]:
+    """Results and their second derivatives, for a chunk of axes after the other; the latter have an axis for them."""
+    total = sum(leaf.size for leaf in point.leaves)
     step = max(total, 1) if chunk_size is None else _chunk(chunk_size)
     for start in range(0, max(total, 1), step):
-        units = _unit_vectors(leaves, start, min(start + step, total))
+        size = min(step, total - start)
+        units = _unit_vectors(point.leaves, start, size)
         try:
-            values, seconds, out_spec = _batched_seconds(fun, leaves, units, spec, name)
+            yield _batched_seconds(fun, point, units, size, name)
         except BatchDecisionError:
             warnings.warn(
                 f"{name}: {_name(fun)} needs values of each direction, so it is called for one after another",
                 BatchLoopWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-            values, seconds, out_spec = _looped_seconds(fun, leaves, units, spec, name)
-        yield values, seconds, out_spec
+            yield _looped_seconds(fun, point, units, size, name)
 
 
-def _unit_vectors(leaves: list[Any], start: int, stop: int) -> list[Any]:
+def _unit_vectors(leaves: list[Any], start: int, count: int) -> list[Any]:
     """Rows of the identity, in the shape of the leaves; ``None`` for a leaf of which there is nothing but zeros."""
     units: list[Any] = []
     offset = 0
     for leaf in leaves:
-        first, last = max(start, offset), min(stop, offset + leaf.size)
+        first, last = max(start, offset), min(start + count, offset + leaf.size)
         if first < last:
-            rows = np.zeros((stop - start, leaf.size), leaf.dtype)
+            rows = np.zeros((count, leaf.size), leaf.dtype)
             rows[np.arange(first - start, last - start), np.arange(first - offset, last - offset)] = 1
-            units.append(rows.reshape(stop - start, *leaf.shape))
+            units.append(rows.reshape(count, *leaf.shape))
         else:
             units.append(None)
         offset += leaf.size
@@ -309,32 +333,30 @@ def _unit_vectors(leaves: list[Any], start: int, stop: int) -> list[Any]:
 
 
 def _batched_seconds(
-    fun: Callable[..., Any], leaves: list[Any], units: list[Any], spec: Any, name: str
-) -> tuple[list[Any], list[Any], Any]:
-    size = next((len(u) for u in units if u is not None), 0)
+    fun: Callable[..., Any], point: _Point, units: list[Any], size: int, name: str
+) -> tuple[_Result, list[Any]]:
     batch = Batch(size)
     with stack.inside(batch):
         own = [[None if u is None else batched(u, batch), None] for u in units]
-        values, coefficients, out_spec = _expand(fun, leaves, own, spec, name)
+        result = _expand(fun, point, own, 2, name)
 
     def second(y: Any, c: Coefficients) -> Any:
-        if len(c) < 2 or c[1] is None:
-            return np.zeros((size, *np.shape(y)), np.result_type(y))
+        if c[1] is None:
+            return np.zeros((size, *y.shape), y.dtype)
         mine = isinstance(c[1], Batched) and c[1]._batch is batch
-        return 2 * (c[1]._value if mine else np.broadcast_to(c[1], (size, *np.shape(y))))
+        return 2 * (c[1]._value if mine else np.broadcast_to(c[1], (size, *y.shape)))
 
-    return values, list(map(second, values, coefficients)), out_spec
+    return result, list(map(second, result.values, result.coefficients))
 
 
 def _looped_seconds(
-    fun: Callable[..., Any], leaves: list[Any], units: list[Any], spec: Any, name: str
-) -> tuple[list[Any], list[Any], Any]:
+    fun: Callable[..., Any], point: _Point, units: list[Any], size: int, name: str
+) -> tuple[_Result, list[Any]]:
     rows = []
-    for k in range(next(len(u) for u in units if u is not None)):
-        own = [[None if u is None else u[k], None] for u in units]
-        values, coefficients, out_spec = _expand(fun, leaves, own, spec, name)
-        rows.append([_derivative(y, c[1], 2) for y, c in zip(values, coefficients, strict=True)])
-    return values, [np.stack(column) for column in zip(*rows, strict=True)], out_spec
+    for k in range(size):
+        result = _expand(fun, point, [[None if u is None else u[k], None] for u in units], 2, name)
+        rows.append(result.derivatives(2))
+    return result, [np.stack(column) for column in zip(*rows, strict=True)]
 
 
 # ---- arguments
@@ -356,22 +378,6 @@ def _chunk(chunk_size: Any) -> int:
     return chunk_size
 
 
-def _leaves(x: Any) -> tuple[list[Any], Any, list[Any]]:
-    leaves, spec, paths = pytree.flatten_with_paths(x, "x")
-    return [differentiable(leaf, path) for leaf, path in zip(leaves, paths, strict=True)], spec, paths
-
-
-def _real_leaves(x: Any, name: str) -> tuple[list[Any], Any]:
-    leaves, spec, paths = _leaves(x)
-    for leaf, path in zip(leaves, paths, strict=True):
-        if leaf.dtype.kind == "c":
-            raise NotDifferentiableError(
-                f"{name}: {path} is complex ({leaf.dtype}); second derivatives along the axes are those of real "
-                "variables. Pass real and imaginary parts, or use taylor in a direction"
-            )
-    return leaves, spec
-
-
 def _later(series: Any, order: int) -> list[Any]:
     if not isinstance(series, (list, tuple)):
         raise StructureError(f"taylor: series is a {type(series).__name__}; expected a list of derivatives of the path")
@@ -380,14 +386,6 @@ def _later(series: Any, order: int) -> list[Any]:
             f"taylor: series has {len(series)} entries, but beside v only {max(order - 1, 0)} count for order={order}"
         )
     return list(series)
-
-
-def _directions(v: Any, spec: Any, paths: list[Any], leaves: list[Any], name: str) -> list[Any]:
-    """Leaves of a derivative of the path, checked against the point."""
-    found, own_spec = pytree.flatten(v)
-    if own_spec != spec:
-        raise StructureError(f"taylor: x and {name} differ in structure: {spec} and {own_spec}")
-    return [fit_seed(d, x, p.renamed(name)) for d, x, p in zip(found, leaves, paths, strict=True)]
 
 
 def _name(fun: Callable[..., Any]) -> str:

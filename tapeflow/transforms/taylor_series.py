@@ -30,7 +30,7 @@ from tapeflow.core.primitive import Primitive, Rule, next_level
 from tapeflow.core.tracer import Tracer, anywhere, call_unwrapped
 from tapeflow.core.wengert import evaluate, keep, makes_constant
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
-from tapeflow.errors import missing_rule
+from tapeflow.errors import described, missing_rule
 
 __all__ = ["RECURRENCES", "Coefficients", "Expansion", "Recurrence", "Series", "plus", "series"]
 
@@ -227,6 +227,8 @@ def _coefficients(
         if found is not NotImplemented:
             return found
     operation = _Operation(expansion, primitive, primals, moving, out, params)
+    if getattr(primitive, "push", None) is not None:
+        return operation.pushed(order)
     found = operation.coefficients(order)
     return operation.settled(found) if primitive.elementwise and order > 1 else found
 
@@ -282,6 +284,17 @@ class _Operation:
                 total[k] = plus(total[k], _over(rate, k + 1))
         return total
 
+    def pushed(self, order: int) -> Coefficients:
+        """Coefficients by the rule of a user, which is given all operands at once, and always the output."""
+        total: Coefficients = [None] * order
+        params = {**self.params, "level": self.expansion.level}
+        for k in range(order):
+            operands = [self._truncated(x, m, k) for x, m in zip(self.primals, self.moving, strict=True)]
+            rates = [None if m is None else self._rate(i, k) for i, m in enumerate(self.moving)]
+            found = self.primitive.push(operands, rates, self._output(total, k), params)
+            total[k] = _over(self._parts(found, k)[k], k + 1)
+        return total
+
     def _rule(self, i: int) -> Rule:
         rule = self.primitive.jvps[0 if self.primitive.variadic else i]
         if rule is None:
@@ -298,11 +311,13 @@ class _Operation:
     def _rates(self, i: int, rule: Rule, known: Coefficients, order: int) -> Coefficients:
         """Coefficients of orders 0, 1, ..., `order` of what an operand contributes to dy/dt."""
         operands = [self._truncated(x, m, order) for x, m in zip(self.primals, self.moving, strict=True)]
+        y = self._output(known, order) if "y" in rule.names else self.out
+        return self._parts(self._call(rule, i, self._rate(i, order), operands, y), order)
+
+    def _rate(self, i: int, order: int) -> Any:
         own = self.moving[i]
         assert own is not None
-        rate = _rate(series(self.primals[i], own, self.expansion), order)
-        y = self._output(known, order) if "y" in rule.names else self.out
-        return self._parts(self._call(rule, i, rate, operands, y), order)
+        return _rate(series(self.primals[i], own, self.expansion), order)
 
     def _truncated(self, primal: Any, own: Coefficients | None, order: int) -> Any:
         return primal if own is None or order == 0 else series(primal, own[:order], self.expansion)
@@ -314,10 +329,8 @@ class _Operation:
         try:
             return rule.function(np, tangent, *keep(rule, i, operands, out), **self.params)
         except Exception as error:
-            error.add_note(
-                f"in the Taylor series by the forward rule of {self.primitive.name}, operand {i} of shape "
-                f"{np.shape(self.primals[i])}"
-            )
+            what = f"operand {i} of shape {described(self.primals[i])}"
+            error.add_note(f"in the Taylor series by the forward rule of {self.primitive.name}, {what}")
             raise
 
     def _parts(self, rates: Any, order: int) -> Coefficients:

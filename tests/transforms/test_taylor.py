@@ -460,7 +460,7 @@ def test_an_integer_point() -> None:
 
 
 def test_directions_must_fit() -> None:
-    with pytest.raises(StructureError, match="x and v differ in structure"):
+    with pytest.raises(StructureError, match="v and x differ in structure"):
         taylor(np.sin, [X], (V,), 2)
     with pytest.raises(SeedError, match=r"v\[0\] has shape \(3,\), but the value it belongs to has shape \(2,\)"):
         taylor(lambda x: x[0], [X], [np.ones(3)], 2)
@@ -478,10 +478,10 @@ def test_more_directions_than_orders() -> None:
 
 
 def test_a_result_that_is_no_array() -> None:
-    with pytest.raises(TargetError, match=r"taylor: result\['a'\]\[0\] of named is a str, not an array"):
+    with pytest.raises(TargetError, match=r"taylor: output\['a'\]\[0\] is a str, not an array"):
 
         def named(x: Any) -> Any:
-            return {"a": ["text", x]}
+            return {"a": ["text"]}
 
         taylor(named, X, V, 1)
 

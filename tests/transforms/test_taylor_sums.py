@@ -207,7 +207,7 @@ def test_bad_input() -> None:
     for size in (0, -1, 2.0, True):
         with pytest.raises(ValueError, match="chunk_size=.*: expected an int of at least 1"):
             hessian_diagonal(np.sum, X, chunk_size=size)
-    with pytest.raises(TargetError, match="laplacian: result of named is a str, not an array"):
+    with pytest.raises(TargetError, match="laplacian: output is a str, not an array"):
 
         def named(x: Any) -> Any:
             return "text"
