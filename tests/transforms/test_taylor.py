@@ -116,6 +116,15 @@ def test_structures_on_both_sides() -> None:
     assert second.b == {"n": np.array([18.0]), "c": 0.0}
 
 
+def test_static_leaves_stay() -> None:
+    x = {"w": X, "name": "sin", "flag": True, "f": np.sin}
+    value, (first,) = taylor(lambda p: (p["f"](p["w"]), p["name"]), x, {"w": V, "name": None, "flag": None, "f": None}, 1)
+    assert value[1] == first[1] == "sin"
+    np.testing.assert_allclose(first[0], np.cos(X) * V)
+    with pytest.raises(SeedError, match=r"v\['name'\] is of type str, but x\['name'\] is static"):
+        taylor(lambda p: p["w"], x, {**x, "name": "cos"}, 1)
+
+
 def test_results_that_do_not_depend_on_the_argument() -> None:
     value, (first, second) = taylor(lambda x: (np.arange(3.0), 2.5, np.argsort(x)), X, V, 2)
     np.testing.assert_array_equal(value[0], [0, 1, 2])
