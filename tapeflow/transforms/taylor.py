@@ -26,9 +26,7 @@ from tapeflow.transforms.taylor_series import series as make_series
 __all__ = ["hessian_diagonal", "laplacian", "nth_derivative", "taylor"]
 
 
-def taylor(
-    fun: Callable[..., Any], x: Any, v: Any, order: int, *, series: Sequence[Any] = ()
-) -> tuple[Any, list[Any]]:
+def taylor(fun: Callable[..., Any], x: Any, v: Any, order: int, *, series: Sequence[Any] = ()) -> tuple[Any, list[Any]]:
     """Evaluate a function, and its derivatives up to an order along a line or a curve.
 
     Parameters
@@ -213,12 +211,12 @@ def laplacian(fun: Callable[..., Any], x: Any, *, chunk_size: int | None = None)
     np.float64(280.0)
     """
     point = _Point(x).real("laplacian")
-    result, totals = None, None
+    totals: list[Any] = []
     for result, seconds in _along_axes(fun, point, chunk_size, "laplacian"):
         sums = [np.sum(s, axis=0) for s in seconds]
-        totals = sums if totals is None else [a + b for a, b in zip(totals, sums, strict=True)]
-    assert result is not None
-    return result.fill(totals)
+        totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
+        fill = result.fill
+    return fill(totals)
 
 
 # ---- one pass

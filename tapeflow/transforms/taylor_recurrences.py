@@ -51,7 +51,12 @@ def _sum(terms: Iterator[Any]) -> Any:
 
 def _convolved(a: Row, b: Row, k: int, first: int = 0, last: int | None = None) -> Any:
     """Sum of ``a[j] * b[k - j]``, j from `first` to `last`."""
-    return _sum(_times(a[j], b[k - j]) for j in range(first, (k if last is None else last) + 1))
+    total = None
+    for j in range(first, (k if last is None else last) + 1):
+        p, q = a[j], b[k - j]
+        if p is not None and q is not None:
+            total = p * q if total is None else total + p * q
+    return total
 
 
 def _weighted(a: Row) -> Row:
@@ -310,50 +315,50 @@ ONES: Any = np.ones(2)
 SQUARE: Any = np.eye(2)
 
 
+UNARY: dict[Any, Recurrence] = {
+    np.exp: _exponential(1.0),
+    np.exp2: _exponential(math.log(2.0)),
+    np.expm1: _exponential(1.0, 1.0),
+    np.log: _logarithm(1.0),
+    np.log2: _logarithm(1 / math.log(2.0)),
+    np.log10: _logarithm(1 / math.log(10.0)),
+    np.log1p: _logarithm(1.0, 1.0),
+    np.sin: _circular(np.cos, 1, -1),
+    np.cos: _circular(np.sin, -1, 1),
+    np.sinh: _circular(np.cosh, 1, 1),
+    np.cosh: _circular(np.sinh, 1, 1),
+    np.tan: _tangent(1),
+    np.tanh: _tangent(-1),
+    np.square: _unary(_square),
+    np.sqrt: _unary(_sqrt),
+    np.cbrt: _unary(lambda x, y, order: _power_row(x, y, order, 1 / 3)),
+    np.reciprocal: _unary(_reciprocal),
+}
+BINARY: dict[Any, Recurrence] = {np.multiply: _multiply, np.divide: _divide, np.power: _power}
+# NumPy's names, and operands; two of them came with NumPy 2.2.
+PRODUCTS = {
+    "matmul": (SQUARE, SQUARE),
+    "dot": (SQUARE, SQUARE),
+    "inner": (SQUARE, SQUARE),
+    "outer": (ONES, ONES),
+    "vdot": (ONES, ONES),
+    "tensordot": (SQUARE, SQUARE),
+    "convolve": (ONES, ONES),
+    "polymul": (ONES, ONES),
+    "vecdot": (ONES, ONES),
+    "matvec": (SQUARE, ONES),
+    "vecmat": (ONES, SQUARE),
+}
+
+
 def _fill_table() -> None:
-    unary = {
-        np.exp: _exponential(1.0),
-        np.exp2: _exponential(math.log(2.0)),
-        np.expm1: _exponential(1.0, 1.0),
-        np.log: _logarithm(1.0),
-        np.log2: _logarithm(1 / math.log(2.0)),
-        np.log10: _logarithm(1 / math.log(10.0)),
-        np.log1p: _logarithm(1.0, 1.0),
-        np.sin: _circular(np.cos, 1, -1),
-        np.cos: _circular(np.sin, -1, 1),
-        np.sinh: _circular(np.cosh, 1, 1),
-        np.cosh: _circular(np.sinh, 1, 1),
-        np.tan: _tangent(1),
-        np.tanh: _tangent(-1),
-        np.square: _unary(_square),
-        np.sqrt: _unary(_sqrt),
-        np.cbrt: _unary(lambda x, y, order: _power_row(x, y, order, 1 / 3)),
-        np.reciprocal: _unary(_reciprocal),
-    }
-    for function, recurrence in unary.items():
-        RECURRENCES[_behind(function, ONES)] = recurrence
-    for function, recurrence in {np.multiply: _multiply, np.divide: _divide, np.power: _power}.items():
-        RECURRENCES[_behind(function, ONES, ONES)] = recurrence
+    RECURRENCES.update({_behind(f, ONES): r for f, r in UNARY.items()})
+    RECURRENCES.update({_behind(f, ONES, ONES): r for f, r in BINARY.items()})
     RECURRENCES[_behind(np.linalg.inv, SQUARE)] = _unary(_inv)
     RECURRENCES[_behind(np.linalg.solve, SQUARE, SQUARE)] = _solve
-    for name, operands in {
-        "matmul": (SQUARE, SQUARE),
-        "dot": (SQUARE, SQUARE),
-        "inner": (SQUARE, SQUARE),
-        "outer": (ONES, ONES),
-        "vdot": (ONES, ONES),
-        "tensordot": (SQUARE, SQUARE),
-        "convolve": (ONES, ONES),
-        "polymul": (ONES, ONES),
-        "vecdot": (ONES, ONES),
-        "matvec": (SQUARE, ONES),
-        "vecmat": (ONES, SQUARE),
-    }.items():
-        if hasattr(np, name):  # two of them came with NumPy 2.2
-            primitive = _behind(getattr(np, name), *operands)
-            RECURRENCES[primitive] = _multilinear(primitive)
-    einsum = _behind(lambda *x: np.einsum("i,i->", *x), ONES, ONES)
-    RECURRENCES[einsum] = _multilinear(einsum)
+    products = [_behind(getattr(np, name), *x) for name, x in PRODUCTS.items() if hasattr(np, name)]
+    for primitive in (*products, _behind(lambda *x: np.einsum("i,i->", *x), ONES, ONES)):
+        RECURRENCES[primitive] = _multilinear(primitive)
 
 
 _fill_table()

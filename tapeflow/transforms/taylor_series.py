@@ -145,6 +145,7 @@ class _Cell:
     """A place for one array while it is written to."""
 
     __slots__ = ("held",)
+    held: Any
 
 
 refreshes(Series, "_value", "_coefficients")
@@ -227,8 +228,9 @@ def _coefficients(
         if found is not NotImplemented:
             return found
     operation = _Operation(expansion, primitive, primals, moving, out, params)
-    if getattr(primitive, "push", None) is not None:
-        return operation.pushed(order)
+    push = getattr(primitive, "push", None)
+    if push is not None:
+        return operation.pushed(push, order)
     found = operation.coefficients(order)
     return operation.settled(found) if primitive.elementwise and order > 1 else found
 
@@ -237,9 +239,7 @@ def _linear(primitive: Primitive, primals: list[Any], tangents: list[Any], param
     """One coefficient of all operands at once: one by one, joining n arrays would take n**2."""
     if all(t is None for t in tangents):
         return None
-    return primitive(
-        *(np.zeros_like(x) if t is None else t for x, t in zip(primals, tangents, strict=True)), **params
-    )
+    return primitive(*(np.zeros_like(x) if t is None else t for x, t in zip(primals, tangents, strict=True)), **params)
 
 
 class _Operation:
@@ -284,14 +284,14 @@ class _Operation:
                 total[k] = plus(total[k], _over(rate, k + 1))
         return total
 
-    def pushed(self, order: int) -> Coefficients:
+    def pushed(self, push: Callable[..., Any], order: int) -> Coefficients:
         """Coefficients by the rule of a user, which is given all operands at once, and always the output."""
         total: Coefficients = [None] * order
         params = {**self.params, "level": self.expansion.level}
         for k in range(order):
             operands = [self._truncated(x, m, k) for x, m in zip(self.primals, self.moving, strict=True)]
             rates = [None if m is None else self._rate(i, k) for i, m in enumerate(self.moving)]
-            found = self.primitive.push(operands, rates, self._output(total, k), params)
+            found = push(operands, rates, self._output(total, k), params)
             total[k] = _over(self._parts(found, k)[k], k + 1)
         return total
 
@@ -368,9 +368,7 @@ def _rate(x: Series, order: int) -> Any:
     first = np.zeros_like(x._value) if own[0] is None else own[0]
     if order == 0:
         return first
-    return series(
-        first, [None if own[k] is None else (k + 1) * own[k] for k in range(1, order + 1)], x._expansion
-    )
+    return series(first, [None if own[k] is None else (k + 1) * own[k] for k in range(1, order + 1)], x._expansion)
 
 
 def _integral(rates: Coefficients) -> Coefficients:
