@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeflow.numpy as tnp
-from tapeflow import GradientTape, Variable, grad, hvp, jacobian, jvp, stop_gradient, taylor, vmap
+from tapeflow import GradientTape, Variable, grad, hessian_diagonal, hvp, jacobian, jvp, stop_gradient, taylor, vmap
+from tapeflow.core.primitive import Primitive
+from tapeflow.core.rules import general
 from tapeflow.errors import (
     InPlaceError,
     MissingRuleError,
@@ -233,6 +235,27 @@ def test_a_variable_is_a_constant() -> None:
     _, (first, second) = taylor(lambda x: np.sum(w * x * x), X, V, 2)
     np.testing.assert_allclose(first, np.sum(2 * X * V * w.numpy()))
     np.testing.assert_allclose(second, np.sum(2 * V * V * w.numpy()))
+
+
+def test_a_variable_to_expand_in_is_a_series_wherever_it_is_read() -> None:
+    w = Variable(np.array([2.0, 3.0]))
+    value, (first, second) = taylor(lambda p: p["w"] * w**2, {"w": w}, {"w": V}, 2)
+    np.testing.assert_allclose(value, w.numpy() ** 3)
+    np.testing.assert_allclose(first, 3 * w.numpy() ** 2 * V)
+    np.testing.assert_allclose(second, 6 * w.numpy() * V**2)
+    np.testing.assert_allclose(hessian_diagonal(lambda w: np.sum(w**3), w), 6 * w.numpy())
+    with GradientTape() as tape:
+        third = np.sum(taylor(lambda _: w**3, w, V, 2)[1][1])
+    np.testing.assert_allclose(tape.gradient(third, w), 6 * V**2)
+    with pytest.raises(SeedError, match="v has shape"):
+        taylor(lambda w: w, w, np.ones(3), 1)
+
+
+def test_a_variable_that_is_returned() -> None:
+    w = Variable(np.array([2.0, 3.0]))
+    value, (first,) = taylor(lambda w: w, w, V, 1)
+    np.testing.assert_array_equal(value, [2.0, 3.0])
+    np.testing.assert_array_equal(first, V)
 
 
 # ---- writes
@@ -507,9 +530,43 @@ def test_an_error_inside_a_rule_names_the_primitive() -> None:
 
 
 def _broken() -> Any:
-    from tapeflow.core.rules import general
-
     def rule(xp: Any, t: Any, x: Any) -> Any:
         raise ZeroDivisionError("boom")
 
     return general("broken", np.sin, rule, rule)
+
+
+# ---- rules of users
+
+
+class Pushed(Primitive):
+    """A primitive whose JVP takes all operands at once."""
+
+    def __init__(self, name: str, evaluate: Any, push: Any) -> None:
+        super().__init__(name, evaluate)
+        self.push = push
+
+
+def test_rules_that_are_given_all_operands_at_once() -> None:
+    levels = []
+
+    def push(primals: Any, tangents: Any, out: Any, params: Any) -> Any:
+        levels.append(params["level"])
+        (x, y), (s, t) = primals, tangents
+        product = (0 if s is None else s * np.exp(y)) + (0 if t is None else out[0] * t)
+        return product, np.cos(x) * s if s is not None else None
+
+    p = Pushed("pushed", lambda x, y: (x * np.exp(y), np.sin(x)), push)
+    for f, g in (
+        (lambda x: p(x, x**2), lambda x: (x * np.exp(x**2), np.sin(x))),
+        (lambda x: p(x, X), lambda x: (x * np.exp(X), np.sin(x))),
+        (lambda x: p(X, x), lambda x: (X * np.exp(x), np.sin(X))),
+    ):
+        for got, want in zip(taylor(f, X, V, 4)[1], taylor(g, X, V, 4)[1], strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+    assert len(set(levels)) == 3
+
+
+def test_a_name_that_is_taken_by_a_user_keeps_the_users_rule() -> None:
+    clipped = general("exp", np.exp, lambda xp, t, x: 2 * t, lambda xp, g, x: 2 * g)
+    assert taylor(lambda x: clipped(x), 0.0, 1.0, 2) == (1.0, [2.0, 0.0])
