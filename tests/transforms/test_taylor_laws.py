@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases import CASES, Case
 
-from tapeflow import jvp, taylor
+from tapeflow import jvp, taylor, vjp, vmap
 from tapeflow.transforms import taylor_series
 
 for _file in sorted((Path(__file__).parent.parent / "ops").glob("cases_*.py")):
@@ -138,3 +138,32 @@ def test_the_law_notices_a_wrong_recurrence(monkeypatch: pytest.MonkeyPatch) -> 
     )
     with pytest.raises(AssertionError):
         test_taylor_is_nested_jvp(case)
+
+
+# ---- directions of a batch, and what outer levels make of a series
+
+OF_NUMPY = [
+    pytest.param(c, id=c.id) for c in CASES if not isinstance(c.function, np.ufunc) or hasattr(np, c.function.__name__)
+]
+
+
+@pytest.mark.filterwarnings("ignore::tapeflow.errors.BatchLoopWarning")
+@pytest.mark.parametrize("case", OF_NUMPY)
+def test_a_batch_of_directions_is_a_loop(case: Case) -> None:
+    args = case.args()
+    directions = [direction(args, 11), direction(args, 12)]
+    second = lambda vs: tuple(taylor(lambda xs: smooth(case)(*xs), args, vs, 2)[1][1])  # noqa: E731
+    got = vmap(second)(tuple(np.stack(pair) for pair in zip(*directions, strict=True)))
+    close([list(got)], [[np.stack(pair) for pair in zip(*(second(tuple(d)) for d in directions), strict=True)]], 1e-10)
+
+
+@pytest.mark.parametrize("case", rows_of(DEDICATED + OTHERS))
+def test_reverse_over_taylor_is_the_adjoint_of_forward_over_taylor(case: Case) -> None:
+    args = case.args()
+    v, u = direction(args, 11), direction(args, 12)
+    second = lambda *xs: list(taylor(lambda ys: smooth(case)(*ys), xs, tuple(v), 2)[1][1])  # noqa: E731
+    _, pushed = jvp(second, args, tuple(u))
+    weights = direction(tuple(map(np.asarray, pushed)), 13)
+    _, pull = vjp(second, *args)
+    inner = lambda a, b: sum(np.sum(np.real(np.conj(x) * y)) for x, y in zip(a, b, strict=True))  # noqa: E731
+    np.testing.assert_allclose(inner(pull(weights), u), inner(weights, pushed), rtol=1e-8, atol=1e-8)
