@@ -94,8 +94,10 @@ def mismatch(spec: PyTreeSpec, other: PyTreeSpec, name: str) -> str:
 def _described(spec: PyTreeSpec) -> str:
     if spec.type is None:
         return "a leaf"
-    what = f"a {spec.type.__name__} of {spec.num_children}"
-    return f"{what} ({', '.join(map(repr, spec.entries()))})" if 0 < spec.num_children <= 8 else what
+    entries = spec.entries()
+    what = f"a {spec.type.__name__} of {len(entries)}"
+    named = 0 < len(entries) <= 8 and not all(isinstance(e, int) for e in entries)
+    return f"{what} ({', '.join(map(repr, entries))})" if named else what
 
 
 def map_leaves(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:

@@ -15,18 +15,20 @@ from optree import PyTreeAccessor
 from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
-from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, TapeError
+from tapeflow.errors import SeedError, StructureError, TapeError
 
 __all__ = ["Partition", "Place"]
 
 FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType, np.ufunc, type(np.sum), partial)
 STATIC = (NoneType, bool, str, bytes, Enum, type, np.dtype, slice, range, EllipsisType, ModuleType, *FUNCTIONS)
 
+Unknown = Callable[[str], TapeError]  # makes the error for an object of an unknown class, of the beginning of its text
+
 # What is known of a type: True if its values can be differentiated (or are refused for their dtype), False if static.
 _kinds: dict[type, bool] = {}
 
 
-def _varies(leaf: Any, where: Callable[[], str]) -> bool:
+def _varies(leaf: Any, where: Callable[[], str], unknown: Unknown) -> bool:
     """Say whether a leaf can be differentiated, rather than being static by nature; remembered for its type."""
     cls = type(leaf)
     if issubclass(cls, STATIC):
@@ -34,10 +36,9 @@ def _varies(leaf: Any, where: Callable[[], str]) -> bool:
     elif issubclass(cls, (Traced, Number)) or backend_for(leaf) is not None:
         _kinds[cls] = True
     elif not (callable(leaf) and hasattr(leaf, "__wrapped__")):  # what wraps a function is one; others may hold arrays
-        raise NotDifferentiableError(
+        raise unknown(
             f"{where()} is of type {cls.__name__}, neither an array nor a container known to tapeflow. If it holds arrays, "
-            f"register it: tapeflow.pytree.register({cls.__name__}, flatten, unflatten). If it holds none, keep it out of "
-            "the differentiated arguments, or in a dataclass field with metadata={'static': True}"
+            f"register it: tapeflow.pytree.register({cls.__name__}, flatten, unflatten). If it holds none, "
         )
     return _kinds.get(cls, False)
 
@@ -55,7 +56,7 @@ class Partition:
 
     __slots__ = ("_all", "_name", "_varying", "leaves", "spec", "statics")
 
-    def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str]) -> None:
+    def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str], unknown: Unknown) -> None:
         self.leaves, self.spec = pytree.flatten(tree)
         self._name = name
         self.statics: list[Any] = []
@@ -63,14 +64,14 @@ class Partition:
         if self.spec is not pytree.LEAF:
             types = set(map(type, self.leaves))
             if not all(map(_kinds.get, types)):
-                self._sort(types)
+                self._sort(types, unknown)
 
-    def _sort(self, types: set[type]) -> None:
+    def _sort(self, types: set[type], unknown: Unknown) -> None:
         leaves = self._all = self.leaves
         kinds = {}
         for cls in types:
             k = next(k for k, x in enumerate(leaves) if type(x) is cls)
-            kinds[cls] = _varies(leaves[k], partial(self._expression, k))
+            kinds[cls] = _varies(leaves[k], partial(self._expression, k), unknown)
         if not all(kinds.values()):
             varying = self._varying = [kinds[type(x)] for x in leaves]
             self.leaves = [x for x, v in zip(leaves, varying, strict=True) if v]
@@ -90,7 +91,7 @@ class Partition:
         """
         leaves, spec = pytree.flatten(tree)
         if spec != self.spec:
-            raise error(f"{name} and {like} differ in structure: {pytree.mismatch(self.spec, spec, name)}")
+            raise error(f"not the structure of the {like}: {pytree.mismatch(self.spec, spec, name)}")
         if self._varying is None:
             return leaves
         for k, (x, own, v) in enumerate(zip(leaves, self._all, self._varying, strict=True)):

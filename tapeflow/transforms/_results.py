@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,14 @@ from optree import PyTreeAccessor
 
 from tapeflow import pytree
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import NotDifferentiableError, TargetError
+from tapeflow.errors import TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.transforms._leaves import Partition
 
 __all__ = ["output", "outward", "pull", "watch"]
 
 
-def output(fun: Callable[..., Any], out: Any, name: str) -> Partition:
+def output(out: Any, name: str) -> Partition:
     """Partition a result; its leaves become arrays where they are Python numbers.
 
     Raises
@@ -25,10 +24,7 @@ def output(fun: Callable[..., Any], out: Any, name: str) -> Partition:
     TargetError
         If a leaf is an object that may hold arrays, or there are leaves but no array.
     """
-    try:
-        result = Partition(out, _output_name)
-    except NotDifferentiableError as error:
-        raise TargetError(f"{name}: {error}; or return it as auxiliary output (has_aux=True)") from None
+    result = Partition(out, _output_name, lambda text: TargetError(f"{name}: {text}return it by has_aux=True"))
     if result.statics and not result.leaves:
         where = _output_name(result.spec.accessors()[0])
         raise TargetError(f"{name}: {where} is a {type(result.statics[0]).__name__}, not an array")

@@ -154,13 +154,14 @@ def _require_complex(watched: list[Any], chosen: Chosen, name: str) -> None:
 
 def _holomorphic(tape: GradientTape, value: Any, watched: list[Any], chosen: Chosen, name: str) -> list[Any]:
     """The complex derivative: the conjugate of the gradient of the real part."""
-    real = pull(tape, [value], watched, [np.array(1, value.dtype)] if watched else None)
-    imaginary = pull(tape, [value], watched, [np.array(1j, value.dtype)])
-    pairs = [(plain(r), plain(i)) for r, i in zip(real, imaginary, strict=True)]
-    for (r, i), place in zip(pairs, chosen.places, strict=True):
+    one = np.ones((), np.asarray(value).dtype if isinstance(value, complex) else value.dtype)
+    real = pull(tape, [value], watched, [one])
+    imaginary = pull(tape, [value], watched, [1j * one])
+    for r, i, place in zip(map(plain, real), map(plain, imaginary), chosen.places, strict=True):
         # df = a dz + b conj(dz) has the gradients conj(a) + b of the real, i (conj(a) - b) of the imaginary part.
         size = np.abs(r) + np.abs(i)
-        if anywhere(np.abs(r + 1j * i) > np.sqrt(np.finfo(r.dtype).eps) * size):
+        eps = np.finfo(r.dtype).eps
+        if r.size and anywhere(np.abs(r + 1j * i) > np.sqrt(eps) * size + 100 * eps * np.max(size)):
             raise TargetError(
                 f"{name}: the function is not holomorphic in {place} at this point (the Cauchy-Riemann equations do not "
                 "hold), so it has no complex derivative; leave holomorphic=True out and take np.real or np.abs of the "
