@@ -83,7 +83,8 @@ def mismatch(spec: PyTreeSpec, other: PyTreeSpec, name: str) -> str:
         return ""
     children = [(e, a, b) for e, a, b in zip(spec.entries(), spec.children(), other.children(), strict=False) if a != b]
     if spec.type is not other.type or spec.entries() != other.entries() or not children:
-        return f"{name} is {_described(other)}, expected {_described(spec)}"
+        found, expected = _described(other), _described(spec)
+        return f"{name} has other static parts" if found == expected else f"{name} is {found}, expected {expected}"
     entry, a, b = children[0]
     if isinstance(entry, int):
         entry = getattr(spec.type, "_fields", range(entry + 1))[entry]

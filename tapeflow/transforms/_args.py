@@ -68,7 +68,7 @@ class Chosen:
 
     def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
         self.fun, self.args, self.argnums = fun, args, argnums
-        self.single = hasattr(argnums, "__index__")
+        self.single = isinstance(argnums, int) or (hasattr(argnums, "__index__") and not getattr(argnums, "shape", ()))
         if self.single:
             self.positions: tuple[int, ...] = (_position(index(argnums), args),)  # type: ignore[arg-type]
             tree = args[self.positions[0]]

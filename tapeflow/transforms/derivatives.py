@@ -6,12 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from tapeflow.core.tracer import anywhere, plain
-from tapeflow.errors import NotDifferentiableError, TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.transforms._args import Chosen, decorator, scalar_output, split_aux
+from tapeflow.transforms._holomorphic import complex_derivative, require_complex
 from tapeflow.transforms._results import outward, pull
 
 __all__ = ["grad", "value_and_grad"]
@@ -135,36 +132,9 @@ def _differentiated(
             watched = chosen.watch(tape)
             value, aux = split_aux(fun, chosen.call(watched, kwargs), has_aux)
         if holomorphic:
-            _require_complex(watched, chosen, name)
+            require_complex(watched, chosen, name)
         scalar_output(fun, value, name, holomorphic)
-        pulled = _holomorphic(tape, value, watched, chosen, name) if holomorphic else pull(tape, [value], watched)
+        pulled = complex_derivative(tape, value, watched, chosen, name) if holomorphic else pull(tape, [value], watched)
         return tape, value, aux, chosen.fill(pulled)
 
     return both
-
-
-def _require_complex(watched: list[Any], chosen: Chosen, name: str) -> None:
-    for x, place in zip(watched, chosen.places, strict=True):
-        if x.dtype.kind != "c":
-            raise NotDifferentiableError(
-                f"{name}: holomorphic=True needs complex arguments, but {place} has dtype {x.dtype}; convert it first: "
-                "x.astype(complex), or leave holomorphic=True out"
-            )
-
-
-def _holomorphic(tape: GradientTape, value: Any, watched: list[Any], chosen: Chosen, name: str) -> list[Any]:
-    """The complex derivative: the conjugate of the gradient of the real part."""
-    one = np.ones((), np.asarray(value).dtype if isinstance(value, complex) else value.dtype)
-    real = pull(tape, [value], watched, [one])
-    imaginary = pull(tape, [value], watched, [1j * one])
-    for r, i, place in zip(map(plain, real), map(plain, imaginary), chosen.places, strict=True):
-        # df = a dz + b conj(dz) has the gradients conj(a) + b of the real, i (conj(a) - b) of the imaginary part.
-        size = np.abs(r) + np.abs(i)
-        eps = np.finfo(r.dtype).eps
-        if r.size and anywhere(np.abs(r + 1j * i) > np.sqrt(eps) * size + 100 * eps * np.max(size)):
-            raise TargetError(
-                f"{name}: the function is not holomorphic in {place} at this point (the Cauchy-Riemann equations do not "
-                "hold), so it has no complex derivative; leave holomorphic=True out and take np.real or np.abs of the "
-                "result, or differentiate its real and imaginary parts"
-            )
-    return [np.conjugate(r) for r in real]

@@ -262,7 +262,9 @@ def _require_arguments(name: str, primals: Any, vectors: Any, what: str) -> None
 
 
 def _twins(accumulator: ForwardAccumulator, chosen: Chosen) -> list[Any]:
-    return [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
+    twins = [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
+    accumulator.primals = None  # a cycle, which would hold the arguments until the next garbage collection
+    return twins
 
 
 def _distinct(leaves: list[Any]) -> list[Any]:
