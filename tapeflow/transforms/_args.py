@@ -75,7 +75,7 @@ class Chosen:
         else:
             self.positions = _positions(argnums, args)  # type: ignore[arg-type]
             tree = tuple([args[k] for k in self.positions])
-        self.partition = Partition(tree, self._expression, _unknown)
+        self.partition = Partition(tree, _Namer(fun, self.positions, self.single), _unknown)
         self.leaves = self.partition.leaves
         if not self.leaves and self.partition.statics:
             self._refuse_all()
@@ -114,13 +114,22 @@ class Chosen:
 
     def _refuse_all(self) -> None:
         first = type(self.partition.statics[0]).__name__
-        where = self._expression(self.partition.spec.accessors()[0])
+        where = self.partition.name(self.partition.spec.accessors()[0])
         raise NotDifferentiableError(
             f"{where} is of type {first}, and nothing in the arguments to differentiate (argnums={self.argnums}) is an "
             "array (or scalar) of floats"
         )
 
-    def _expression(self, accessor: PyTreeAccessor) -> str:
+
+class _Namer:
+    """Names a leaf by the parameters of the function; apart from `Chosen`, which it must not keep alive in a cycle."""
+
+    __slots__ = ("fun", "positions", "single")
+
+    def __init__(self, fun: Callable[..., Any], positions: tuple[int, ...], single: bool) -> None:
+        self.fun, self.positions, self.single = fun, positions, single
+
+    def __call__(self, accessor: PyTreeAccessor) -> str:
         if self.single:
             return accessor.codify(_parameter(self.fun, self.positions[0]))
         return accessor[1:].codify(_parameter(self.fun, self.positions[accessor[0].entry]))

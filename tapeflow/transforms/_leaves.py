@@ -54,11 +54,11 @@ class Partition:
         The other leaves.
     """
 
-    __slots__ = ("_all", "_name", "_varying", "leaves", "spec", "statics")
+    __slots__ = ("_all", "_varying", "leaves", "name", "spec", "statics")
 
     def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str], unknown: Unknown) -> None:
         self.leaves, self.spec = pytree.flatten(tree)
-        self._name = name
+        self.name = name
         self.statics: list[Any] = []
         self._varying: list[bool] | None = None
         if self.spec is not pytree.LEAF:
@@ -113,7 +113,7 @@ class Partition:
         return self._expression(position) if name is None else self.spec.accessors()[position].codify(name)
 
     def _expression(self, k: int) -> str:
-        return self._name(self.spec.accessors()[k])
+        return self.name(self.spec.accessors()[k])
 
 
 class Place:

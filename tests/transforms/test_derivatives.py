@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import weakref
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -434,6 +436,44 @@ def test_a_value_that_only_the_recording_holds_is_free_again() -> None:
     big[0] = 2.0
     jvp(np.sum, (big,), (big,))
     big[0] = 3.0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: value_and_grad(cubic)(x),
+        lambda x: grad(lambda p: (cubic(p["x"]), p), has_aux=True)({"x": x, "s": None})[0],
+        lambda x: vjp(cubic, x)[1](1.0),
+        lambda x: jvp(cubic, (x,), (x,)),
+        lambda x: hvp(cubic, (x,), (x,)),
+        lambda x: vhp(lambda a, b: np.sum(a * b), (x, x), (x, x)),
+        lambda x: grad(np.sum, holomorphic=True)(x * 1j),
+    ],
+)
+def test_nothing_keeps_arguments_alive(call: Any) -> None:
+    class Array(np.ndarray):
+        pass
+
+    x = X.copy().view(Array)
+    alive = weakref.ref(x)
+    gc.disable()
+    try:
+        result = call(x)
+        del x
+        assert alive() is None, result
+    finally:
+        gc.enable()
+
+
+def test_pullbacks_are_linear_functions_that_can_be_transformed() -> None:
+    _, pullback = vjp(lambda x: np.sin(x) * x[0], X)
+    jac = jacobian(lambda x: np.sin(x) * x[0])(X)
+    linear = lambda c: pullback(c)[0]  # noqa: E731
+    v = np.array([2.0, -1.0])
+    np.testing.assert_allclose(grad(lambda c: linear(c) @ v)(X), jac @ v)
+    np.testing.assert_allclose(jvp(linear, (X,), (v,))[1], v @ jac)
+    np.testing.assert_allclose(vmap(linear)(np.eye(2)), jac)
+    np.testing.assert_allclose(jacobian(linear)(X), jac.T)
 
 
 def test_keywords_and_closures_are_not_differentiated_but_by_outer_transforms() -> None:
