@@ -15,7 +15,7 @@ from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
 from tapeflow.transforms._leaves import Partition
 from tapeflow.transforms._results import output, outward, pull, watch
 
-__all__ = ["hvp", "jvp", "vhp", "vjp"]
+__all__ = ["distinct", "hvp", "jvp", "vhp", "vjp"]
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -229,7 +229,7 @@ def _forward(
     _require_arguments(name, primals, tangents, "tangents")
     chosen = _all(fun, primals)
     directions, where = _split(chosen, tangents, "tangents")
-    leaves = _distinct(chosen.leaves)
+    leaves = distinct(chosen.leaves)
     alone = len(leaves) == 1
     try:
         return chosen, ForwardAccumulator(leaves[0], directions[0]) if alone else ForwardAccumulator(leaves, directions)
@@ -267,7 +267,7 @@ def _twins(accumulator: ForwardAccumulator, chosen: Chosen) -> list[Any]:
     return twins
 
 
-def _distinct(leaves: list[Any]) -> list[Any]:
+def distinct(leaves: list[Any]) -> list[Any]:
     """The leaves, with another handle in place of a traced value that is there already."""
     if len(leaves) == len(set(map(id, leaves))):
         return leaves
