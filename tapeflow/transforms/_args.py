@@ -18,7 +18,7 @@ from tapeflow.recorders.checks import differentiable
 from tapeflow.transforms._leaves import Partition, Place
 from tapeflow.transforms._results import watch
 
-__all__ = ["Chosen", "decorator", "is_value", "pick", "put", "scalar_output", "split_aux"]
+__all__ = ["Chosen", "decorator", "is_value", "scalar_output", "split_aux"]
 
 P = ParamSpec("P")
 
@@ -172,27 +172,6 @@ def _parameter(fun: Callable[..., Any], position: int) -> str:
         return positional[position].name
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     return f"args[{position}]" if rest is None else f"{rest}[{position - len(positional)}]"
-
-
-def pick(args: tuple[Any, ...], argnums: int | Sequence[int]) -> Any:
-    """Return the arguments to differentiate: one, or a tuple.
-
-    Raises
-    ------
-    StructureError
-        If there is no such argument.
-    """
-    if isinstance(argnums, int):
-        return args[_position(argnums, args)]
-    return tuple(args[k] for k in _positions(argnums, args))
-
-
-def put(args: tuple[Any, ...], argnums: int | Sequence[int], chosen: Any) -> list[Any]:
-    """Return all arguments with the chosen ones replaced."""
-    new = list(args)
-    for k, value in [(argnums, chosen)] if isinstance(argnums, int) else zip(argnums, chosen, strict=True):
-        new[_position(k, args)] = value
-    return new
 
 
 def is_value(x: Any) -> bool:

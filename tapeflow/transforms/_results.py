@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tapeflow.transforms._leaves import Partition
 __all__ = ["output", "outward", "pull", "watch"]
 
 
-def output(out: Any, name: str) -> Partition:
+def output(fun: Callable[..., Any], out: Any, name: str) -> Partition:
     """Partition a result; its leaves become arrays where they are Python numbers.
 
     Raises
@@ -27,7 +28,8 @@ def output(out: Any, name: str) -> Partition:
     result = Partition(out, _output_name, lambda text: TargetError(f"{name}: {text}return it by has_aux=True"))
     if result.statics and not result.leaves:
         where = _output_name(result.spec.accessors()[0])
-        raise TargetError(f"{name}: {where} is a {type(result.statics[0]).__name__}, not an array")
+        what = getattr(fun, "__name__", "the function")
+        raise TargetError(f"{name}: {where} is a {type(result.statics[0]).__name__}, not an array (of {what})")
     result.leaves = [np.asarray(y)[()] if isinstance(y, (int, float, complex)) else y for y in result.leaves]
     return result
 

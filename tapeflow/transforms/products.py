@@ -61,7 +61,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     with GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         watched = chosen.watch(tape)
         out, aux = split_aux(fun, chosen.call(watched, {}), has_aux)
-    outputs = output(out, "vjp")
+    outputs = output(fun, out, "vjp")
 
     def pullback(cotangent: Any) -> Any:
         seeds = outputs.split(cotangent, "cotangent", "value", SeedError)
@@ -112,7 +112,7 @@ def jvp(
     chosen, accumulator = _forward(fun, primals, tangents, "jvp")
     with accumulator:
         out, aux = split_aux(fun, chosen.call(_twins(accumulator, chosen), {}), has_aux)
-    outputs = output(out, "jvp")
+    outputs = output(fun, out, "jvp")
     tangent = outputs.fill(_tangents(accumulator, outputs.leaves))
     value = outward(out, accumulator)
     return (value, tangent, outward(aux, accumulator)) if has_aux else (value, tangent)
