@@ -60,7 +60,7 @@ class Chosen:
     Attributes
     ----------
     leaves : list
-        What can be differentiated, in order: arrays, traced values, variables, Python numbers. Whether a dtype has a
+        What can be differentiated, in order: arrays, traced values, Python numbers. Whether a dtype has a
         derivative is checked by who takes them (a tape, an accumulator); `refuse` then raises the error that names it.
     """
 
@@ -110,7 +110,7 @@ class Chosen:
     def refuse(self) -> None:
         """Raise the error for the first leaf that has no derivative, by its place in the arguments."""
         for leaf, place in zip(self.leaves, self.places, strict=True):
-            differentiable(getattr(leaf, "_value", leaf), place)
+            differentiable(leaf, place)
 
     def _refuse_all(self) -> None:
         first = type(self.partition.statics[0]).__name__

@@ -16,6 +16,7 @@ from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
 from tapeflow.errors import SeedError, StructureError, TapeError
+from tapeflow.recorders import Variable
 
 __all__ = ["Partition", "Place"]
 
@@ -34,13 +35,19 @@ def _varies(leaf: Any, where: Callable[[], str], unknown: Unknown) -> bool:
     if issubclass(cls, STATIC):
         _kinds[cls] = False
     elif issubclass(cls, (Traced, Number)) or backend_for(leaf) is not None:
-        _kinds[cls] = True
+        if not issubclass(cls, Variable):
+            _kinds[cls] = True
+        return True
     elif not (callable(leaf) and hasattr(leaf, "__wrapped__")):  # what wraps a function is one; others may hold arrays
         raise unknown(
             f"{where()} is of type {cls.__name__}, neither an array nor a container known to tapeflow. If it holds arrays, "
-            f"register it: tapeflow.pytree.register({cls.__name__}, flatten, unflatten). If it holds none, "
+            f"register it: tapeflow.pytree.register({cls.__name__}, flatten, unflatten){_advice(leaf)}. If it holds none, "
         )
     return _kinds.get(cls, False)
+
+
+def _advice(leaf: Any) -> str:
+    return ", or pass np.asarray of it" if hasattr(leaf, "__array__") else ""
 
 
 class Partition:
@@ -49,7 +56,7 @@ class Partition:
     Attributes
     ----------
     leaves : list
-        What can be differentiated, in order.
+        What can be differentiated, in order; of a variable its value, since an argument is passed by value.
     statics : list
         The other leaves.
     """
@@ -61,7 +68,10 @@ class Partition:
         self.name = name
         self.statics: list[Any] = []
         self._varying: list[bool] | None = None
-        if self.spec is not pytree.LEAF:
+        if self.spec is pytree.LEAF:
+            if isinstance(tree, Variable):
+                self.leaves = [tree.read()]
+        else:
             types = set(map(type, self.leaves))
             if not all(map(_kinds.get, types)):
                 self._sort(types, unknown)
@@ -76,6 +86,8 @@ class Partition:
             varying = self._varying = [kinds[type(x)] for x in leaves]
             self.leaves = [x for x, v in zip(leaves, varying, strict=True) if v]
             self.statics = [x for x, v in zip(leaves, varying, strict=True) if not v]
+        if any(issubclass(cls, Variable) for cls in types):
+            self.leaves = [x.read() if isinstance(x, Variable) else x for x in self.leaves]
 
     def fill(self, new: Iterable[Any]) -> Any:
         """Return the tree with other leaves; what is static stays in its place."""

@@ -27,7 +27,8 @@ def value_and_grad(
         is returned: ``@value_and_grad(has_aux=True)``.
     argnums : int or sequence of int
         Positions of the arguments to differentiate, counted from the end if negative; each a pytree of floating-point
-        arrays. Leaves that are static by nature (``None``, booleans, strings, functions, types, ...) are left alone.
+        arrays (of a `Variable` its value). Leaves that are static by nature (``None``, booleans, strings, functions,
+        types, ...) are left alone.
     has_aux : bool
         Whether `fun` returns auxiliary output beside the scalar.
     holomorphic : bool

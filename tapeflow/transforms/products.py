@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import NotDifferentiableError, SeedError, SeedTypeError, StructureError
-from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
+from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.recorders.checks import fit_seed
 from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
 from tapeflow.transforms._leaves import Partition
@@ -274,6 +274,6 @@ def distinct(leaves: list[Any]) -> list[Any]:
     seen: set[int] = set()
     distinct = []
     for x in leaves:
-        distinct.append(x._twin() if id(x) in seen and isinstance(x, Tracer) and not isinstance(x, Variable) else x)
+        distinct.append(x._twin() if id(x) in seen and isinstance(x, Tracer) else x)
         seen.add(id(x))
     return distinct

@@ -491,7 +491,18 @@ def test_variables_that_a_function_reads_belong_to_outer_tapes() -> None:
         g = grad(lambda x: x**2 * v)(2.0)
     assert g == 12.0
     assert tape.gradient(g, v) == 4.0
+
+
+def test_variables_as_arguments_are_passed_by_value() -> None:
+    v = Variable(3.0)
     assert grad(lambda x: x**2)(v) == 6.0
+    assert grad(lambda x: x * v)(v) == 3.0
+    assert grad(lambda x, y: x**2 * y, (0, 1))(v, v) == (18.0, 9.0)
+    assert grad(lambda p: p["a"] * p["b"][0])({"a": v, "b": (v, None)}) == {"a": 3.0, "b": (3.0, None)}
+    assert jvp(np.multiply, (v, v), (1.0, 0.0)) == (9.0, 3.0)
+    with GradientTape() as tape:
+        g = grad(lambda p: p["a"] ** 3)({"a": v})["a"]
+    assert tape.gradient(g, v) == 18.0
     assert jvp(lambda x: x**2, (v,), (1.0,)) == (9.0, 6.0)
     assert vjp(lambda x: x**2, v)[1](1.0) == (6.0,)
     assert hvp(lambda x: x**3, (v,), (1.0,)) == 18.0

@@ -169,6 +169,11 @@ def test_an_argument_without_arrays_beside_one_with() -> None:
     assert jvp(lambda: 2.0, (), ()) == (2.0, 0.0)
 
 
+class Series:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.ones(2, dtype)
+
+
 class Unknown:
     def __call__(self) -> None: ...
 
@@ -184,6 +189,7 @@ class Unknown:
         (np.array(["a"]), r"params\['w'\]\[0\] has dtype <U1"),
         (Variable(np.arange(2)), r"params\['w'\]\[0\] has dtype int64"),
         (Unknown(), r"params\['w'\]\[0\] is of type Unknown, neither.*tapeflow.pytree.register\(Unknown.*static"),
+        (Series(), r"params\['w'\]\[0\] is of type Series.*or pass np.asarray of it"),
         ({1.0}, r"params\['w'\]\[0\] is of type set, neither an array nor a container"),
     ],
 )
