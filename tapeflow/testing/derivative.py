@@ -43,6 +43,8 @@ class Problem:
         What messages call arguments and results.
     history : tuple of str
         Modes of the derivatives that `call` is itself made of, innermost first.
+    magnitude : float
+        The largest value and derivative so far, which sets the scale of rounding: directions are relative to the point.
     """
 
     call: Call
@@ -53,10 +55,12 @@ class Problem:
     rng: np.random.Generator
     options: Options
     history: tuple[str, ...] = ()
+    magnitude: float = 0.0
     values: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.values = [np.asarray(y) for y in self.call(*self.wide)]
+        self.magnitude = max(self.magnitude, *map(largest, self.values), 0.0)
 
     @property
     def narrow(self) -> bool:
@@ -105,13 +109,13 @@ class Problem:
         """A direction in argument `k` alone."""
         return tuple(direction(x, self.rng, floor) if i == k else np.zeros_like(x) for i, x in enumerate(self.wide))
 
-    def rounding(self, derivative: Callable[[Arrays], list[Any]]) -> list[Any]:
-        """How much a derivative changes when the arguments are rounded to the precision that was asked about."""
+    def rounding(self, derivative: Callable[[Arrays], list[Any]], xs: Arrays) -> list[Any]:
+        """How much a derivative changes when the arguments are rounded to the precision of `xs`."""
         still = derivative(self.wide)
         spread = [np.zeros(np.shape(y)) for y in still]
         for _ in range(2):
             moved = []
-            for x, w in zip(self.xs, self.wide, strict=True):
+            for x, w in zip(xs, self.wide, strict=True):
                 eps = float(np.finfo(real_dtype(x.dtype)).eps)
                 moved.append(np.asarray(w * (1 + eps * self.rng.uniform(-1, 1, w.shape))).astype(w.dtype))
             with np.errstate(all="ignore"):
@@ -136,7 +140,8 @@ class Problem:
                 return tuple(pullback(fitted(ws, ys)))
 
             names = [f"gradient of {n}" for n in self.names]
-        return Problem(call, self.xs, self.wide, self.names, names, self.rng, self.options, (*self.history, mode))
+        made = (*self.history, mode)
+        return Problem(call, self.xs, self.wide, self.names, names, self.rng, self.options, made, self.magnitude)
 
 
 def fitted(vs: Arrays, xs: Arrays) -> Arrays:
