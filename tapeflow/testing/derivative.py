@@ -98,7 +98,7 @@ class Problem:
         """Relative tolerance: the square root of the precision, unless it was given."""
         if self.options.rtol is not None:
             return self.options.rtol
-        return self.precision(xs) ** 0.5
+        return float(self.precision(xs) ** 0.5)
 
     @staticmethod
     def precision(xs: Arrays) -> float:

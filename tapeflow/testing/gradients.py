@@ -114,7 +114,7 @@ def _probe(name: str, problem: Problem, k: int) -> tuple[Arrays, Reference]:
         if j is None:
             problem.magnitude = max(problem.magnitude, *map(largest, (*reference.sizes, *reference.values)))
             return vs, reference
-    refuse(name, problem, k, vs, reference, j)
+    refuse(name, problem, k, vs, reference, j or 0)
 
 
 def _check_mode(

@@ -88,13 +88,16 @@ def law_second_order(call: Call, args: Sequence[Any], name: str = "f") -> None:
         check_problem(name, problem.derived("rev"), 1, ("fwd", "rev"))
 
 
-def law_precision(call: Call, args: Sequence[Any], name: str = "f") -> None:
-    """Single precision stays single, in both modes."""
+def law_precision(call: Call, args: Sequence[Any], name: str = "f", *, strict: bool = False) -> None:
+    """Single precision stays single, in both modes; if `strict` of values too, or else they are as in a plain call."""
     __tracebackhide__ = True
     narrow = [_narrowed(a) for a in args]
     problem, vs = _problem(call, narrow)
     values = [np.asarray(y) for y in problem.call(*problem.xs)]
     _fit("precision: values", name, _values(problem), values, problem.out_names)
+    for y, path in zip(values, problem.out_names, strict=True):
+        if strict and np.finfo(y.dtype).eps < min(np.finfo(x.dtype).eps for x in problem.xs):
+            _fail("precision: values", name, {"of": path, "dtype is": y.dtype, "operands are": problem.xs[0].dtype})
     with np.errstate(all="ignore"):
         _fit("precision: tangents", name, problem.push(problem.xs, vs), values, problem.out_names)
         _fit("precision: cotangents", name, problem.pull(problem.xs, _cotangents(problem)), problem.xs, problem.names)
@@ -132,32 +135,35 @@ def law_batching(call: Call, args: Sequence[Any], name: str = "f") -> None:
 
 
 def law_mutation(call: Call, args: Sequence[Any], name: str = "f") -> None:
-    """Neither operands nor tangents nor cotangents are written into."""
+    """Neither operands nor tangents nor cotangents are written into, also not by a rule where the next one sees it."""
     __tracebackhide__ = True
     problem, vs = _problem(call, args)
-    ws = _cotangents(problem)
-    arrays = {"operand": problem.xs, "tangent of": vs, "cotangent of": ws}
+    xs, ws = problem.xs, _cotangents(problem)
+    arrays = {"operand": xs, "tangent of": vs, "cotangent of": ws}
     before = {what: [a.copy() for a in held] for what, held in arrays.items()}
     call(*args)
-    problem.push(problem.xs, vs)
-    problem.pull(problem.xs, ws)
+    problem.push(xs, vs)
+    pulled = _pulled(problem, xs, ws)
     for what, held in arrays.items():
         names = problem.out_names if what == "cotangent of" else problem.names
         for k in unchanged(before[what], held):
             entry = int(np.argmax(np.ravel(before[what][k] != held[k])))
             rows = {what: names[k], **_entry(held[k], before[what][k], entry)}
             _fail("mutation: arrays that were passed in stay as they are", name, rows)
+    for k in range(len(xs) if len(xs) > 1 else 0):
+        alone = vjp(lambda x, k=k: problem.call(*xs[:k], x, *xs[k + 1 :]), xs[k])[1](tuple(before["cotangent of"]))
+        _close("mutation: cotangents of all operands as of each alone", name, [pulled[k]], alone, [problem.names[k]])
 
 
 LAWS: dict[str, Callable[..., None]] = {
     "primal": law_primal,
+    "mutation": law_mutation,
     "jvp": law_jvp,
     "vjp": law_adjoint,
     "second": law_second_order,
     "dtype": law_precision,
     "layout": law_layout,
     "batch": law_batching,
-    "mutation": law_mutation,
 }
 
 

@@ -123,7 +123,8 @@ def complex_step(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequ
 
 
 def _rebuilt(flat: Flat, values: Sequence[Any]) -> Any:
-    leaves, spec, paths = pytree.flatten_with_paths(flat.apply(flat.xs), "out")
+    with quiet():
+        leaves, spec, paths = pytree.flatten_with_paths(flat.apply(flat.xs), "out")
     found = dict(zip(flat.out_names, values, strict=True))
     zeros = (np.zeros(np.shape(y)) for y in leaves)
     return pytree.unflatten(spec, [found.get(str(p), z) for p, z in zip(paths, zeros, strict=True)])
