@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
 from tapeflow.errors import BatchLoopWarning
 from tapeflow.recorders import ForwardAccumulator, GradientTape
@@ -150,9 +151,11 @@ def law_mutation(call: Call, args: Sequence[Any], name: str = "f") -> None:
             entry = int(np.argmax(np.ravel(before[what][k] != held[k])))
             rows = {what: names[k], **_entry(held[k], before[what][k], entry)}
             _fail("mutation: arrays that were passed in stay as they are", name, rows)
-    for k in range(len(xs) if len(xs) > 1 else 0):
-        alone = vjp(lambda x, k=k: problem.call(*xs[:k], x, *xs[k + 1 :]), xs[k])[1](tuple(before["cotangent of"]))
-        _close("mutation: cotangents of all operands as of each alone", name, [pulled[k]], alone, [problem.names[k]])
+    if len(xs) > 1:
+        for k, alone in enumerate(_each_alone(problem, ws)):
+            _close(
+                "mutation: cotangents of all operands as of each alone", name, [pulled[k]], [alone], [problem.names[k]]
+            )
 
 
 LAWS: dict[str, Callable[..., None]] = {
@@ -189,6 +192,16 @@ def _values(problem: Problem, xs: Arrays | None = None) -> list[Any]:
 
 def _pulled(problem: Problem, xs: Any, ws: Arrays) -> Arrays:
     return tuple(vjp(problem.call, *xs)[1](ws))
+
+
+def _each_alone(problem: Problem, ws: Arrays) -> list[Any]:
+    """Cotangents by a sweep for each operand, in which no other operand's rule has a part."""
+    with GradientTape(persistent=True) as tape:
+        watched = tape.watch(problem.xs)
+        ys = problem.call(*watched)
+    known = [(y, w) for y, w in zip(ys, ws, strict=True) if isinstance(y, Traced)]
+    seeds = [w for _, w in known]
+    return [tape.gradient([y for y, _ in known], x, seeds, unconnected_gradients="zero") for x in watched]
 
 
 def _narrowed(a: Any) -> Any:
