@@ -152,15 +152,23 @@ def fitted(vs: Arrays, xs: Arrays) -> Arrays:
 def first_problem(flat: Any, rng: np.random.Generator, options: Options, *, widen: bool = True) -> Problem:
     """The function itself, with a wider point for references where the function permits it."""
     plain = flat(*flat.xs)
-    wide = widened(flat.xs) if widen else flat.xs
-    if any(x.dtype != w.dtype for x, w in zip(flat.xs, wide, strict=True)):
-        try:
-            with np.errstate(all="ignore"):
-                outs = flat(*wide)
-            fits = [np.shape(y) for y in outs] == [np.shape(y) for y in plain]
-            if not fits or any(np.finfo(y.dtype).eps > 1e-10 for y in outs):
-                wide = flat.xs
-        except Exception:
-            wide = flat.xs
-    flat(*flat.xs)
-    return Problem(flat, flat.xs, wide, flat.names, flat.out_names, rng, options)
+    xs, wide = flat.xs, widened(flat.xs) if widen else flat.xs
+    if any(x.dtype != w.dtype for x, w in zip(xs, wide, strict=True)):
+        outs = _tried(flat, wide)
+        if outs is None or [np.shape(y) for y in outs] != [np.shape(y) for y in plain]:
+            wide = xs
+        elif any(np.finfo(y.dtype).eps > 1e-10 for y in outs):
+            wide = xs  # it goes back to single precision by itself
+        elif any(np.any(np.isfinite(w) & ~np.isfinite(y)) for w, y in zip(outs, plain, strict=True)):
+            xs = wide  # it has no values in single precision, so no derivatives either
+        flat(*xs)
+    return Problem(flat, xs, wide, flat.names, flat.out_names, rng, options)
+
+
+def _tried(flat: Any, xs: Arrays) -> Arrays | None:
+    """The results, or ``None`` for a function that insists on another precision."""
+    try:
+        with np.errstate(all="ignore"):
+            return tuple(flat(*xs))
+    except Exception:
+        return None
