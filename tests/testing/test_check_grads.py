@@ -343,6 +343,17 @@ def test_python_numbers_take_the_precision_of_the_arrays() -> None:
     check_grads(lambda s: s**3, (2.0 + 1j,))
 
 
+def test_functions_that_write_into_their_arguments() -> None:
+    def f(x: Any) -> Any:
+        x[0] = x[1] * x[2]
+        x *= x[2]
+        return x
+
+    x = X.copy()
+    check_grads(f, (x,))
+    np.testing.assert_array_equal(x, X)
+
+
 def test_an_argument_without_influence() -> None:
     check_grads(lambda x, y: np.sin(x), (X, X))
     check_grads(lambda x: np.ones(2), (X,))
