@@ -2,7 +2,20 @@
 
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
-from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
+from tapeflow.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vhp,
+    vjp,
+    vmap,
+)
 
 __all__ = [
     "ForwardAccumulator",
@@ -13,13 +26,16 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "jacfwd",
     "jacobian",
+    "jacrev",
     "jvp",
     "numpy",
     "ops",
     "pytree",
     "stop_gradient",
     "value_and_grad",
+    "vhp",
     "vjp",
     "vmap",
 ]

@@ -20,11 +20,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tapeflow import pytree
+from tapeflow import errors, pytree
 from tapeflow.core.primitive import Primitive, next_level
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, take, viewed
-from tapeflow.errors import BatchLoopWarning, batched_empty, batched_shapes, batched_truth, batched_value
 
 __all__ = [
     "Batch",
@@ -46,13 +45,18 @@ UNBOUND = 1 << 60  # levels above are no levels: a variable is read anew in each
 
 
 class Batch:
-    """A level: its number, and how many elements its batch has."""
+    """A level: its number, and how many elements its batch has.
 
-    __slots__ = ("level", "size")
+    Arrays may be limited in their size in bytes; a quiet batch does not warn of loops.
+    """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = ("level", "limit", "quiet", "size")
+
+    def __init__(self, size: int, limit: int | None = None, quiet: bool = False) -> None:
         self.level = next_level()
         self.size = size
+        self.limit = limit
+        self.quiet = quiet
 
 
 class Batched(Tracer):
@@ -97,14 +101,14 @@ class Batched(Tracer):
         return batched(value._untracked() if isinstance(value, Tracer) else value, self._batch)
 
     def _guard(self, what: str) -> NoReturn:
-        raise batched_value(what, self.shape, _is_inside())
+        raise errors.batched_value(what, self.shape, _is_inside())
 
     def numpy(self) -> NoReturn:
         """Refuse: a value of a batch has no plain values of its own."""
-        raise batched_value("x.numpy()", self.shape, _is_inside())
+        raise errors.batched_value("x.numpy()", self.shape, _is_inside())
 
     def __bool__(self) -> bool:
-        raise batched_truth(self.shape, _is_inside())
+        raise errors.batched_truth(self.shape, _is_inside())
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -123,6 +127,8 @@ class Batched(Tracer):
         if rule is None:
             return loop(batch, primitive, args, params)
         out = rule(primitive, values, mine, params)
+        if batch.limit is not None:
+            _check_memory(out, batch.limit)
         if primitive.view is not None:
             out, shared = viewed(self, self._value, out)
             if shared:
@@ -194,6 +200,13 @@ def _is_inside() -> bool:
 
 def _wrap(out: Any, batch: Batch) -> Any:
     return tuple(_wrap(part, batch) for part in out) if isinstance(out, tuple) else batched(out, batch)
+
+
+def _check_memory(out: Any, limit: int) -> None:
+    for part in out if isinstance(out, tuple) else (out,):
+        needed = part.size * part.dtype.itemsize
+        if needed > limit:
+            raise errors.BatchMemoryError(limit / needed)
 
 
 def _shifted_step(step: Step, size: int) -> Step:
@@ -276,7 +289,7 @@ def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], p
     """The rule of primitives for which there is nothing better than to go through the batch."""
     size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
     if not size:
-        raise batched_empty(primitive.name)
+        raise errors.batched_empty(primitive.name)
     outs = [primitive(*(v[k] if b else v for v, b in zip(values, batched, strict=True)), **params) for k in range(size)]
     if isinstance(outs[0], tuple):
         return tuple(_stack(parts, primitive.name) for parts in zip(*outs, strict=True))
@@ -286,13 +299,14 @@ def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], p
 def _stack(parts: Sequence[Any], name: str, inside: bool = True) -> Any:
     shapes = list(dict.fromkeys(map(np.shape, parts)))
     if len(shapes) > 1:
-        raise batched_shapes(name, shapes, inside)
+        raise errors.batched_shapes(name, shapes, inside)
     return np.stack(parts)
 
 
 def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Call a function without a batch rule element by element, with a warning."""
-    _warn(_name(function))
+    if not batch.quiet:
+        _warn(_name(function))
     return one_by_one(batch, function, args, kwargs)
 
 
@@ -308,7 +322,7 @@ def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: An
             if isinstance(x, Batched) and x._batch is batch:
                 return x._value[k]
             if isinstance(x, Tracer) and batch.level < x._level < UNBOUND:
-                raise batched_value(name, x.shape, inside=True)  # batches inside it
+                raise errors.batched_value(name, x.shape, inside=True)  # batches inside it
             return x
 
         return choose
@@ -316,12 +330,12 @@ def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: An
     def together(*parts: Any) -> Batched:
         for part in parts:
             if isinstance(part, Batched) and part._batch is batch:  # a function that is an argument brought it in
-                raise batched_value(name, part.shape, inside=True)
+                raise errors.batched_value(name, part.shape, inside=True)
         return batched(_stack(parts, name, inside), batch)
 
     name = _name(function)
     if not batch.size:
-        raise batched_empty(name)
+        raise errors.batched_empty(name)
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
     return pytree.map_leaves(together, *outs)
 
@@ -334,6 +348,6 @@ def _warn(name: str) -> None:
         _warned.add(name)
         warnings.warn(
             f"vmap: {name} has no batching rule, so it is evaluated once for each element of the batch",
-            BatchLoopWarning,
+            errors.BatchLoopWarning,
             stacklevel=2,
         )

@@ -30,7 +30,11 @@ ALIGNED = {f for f in FUNCTIONS if _is_aligned(f)}
 def _of_one(ufunc: Any, a: Any) -> Any:
     """What a ufunc of one operand gives, ``None`` if that is not known here."""
     value = a._value
-    return batched(ufunc(value), a._batch) if type(value) is np.ndarray else None
+    return _held(ufunc(value), a._batch) if type(value) is np.ndarray else None
+
+
+def _held(out: Any, batch: Any) -> Any:
+    return None if batch.limit is not None and out.nbytes > batch.limit else batched(out, batch)
 
 
 def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
@@ -41,11 +45,11 @@ def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
             if kind is Batched and b._batch is batch:
                 other = b._value
                 if type(other) is np.ndarray and other.ndim == value.ndim:
-                    return batched(ufunc(value, other), batch)
+                    return _held(ufunc(value, other), batch)
             elif kind is float or kind is int:
-                return batched(ufunc(value, b), batch)
+                return _held(ufunc(value, b), batch)
     elif (type(a) is float or type(a) is int) and type(b) is Batched and type(b._value) is np.ndarray:
-        return batched(ufunc(a, b._value), b._batch)
+        return _held(ufunc(a, b._value), b._batch)
     return None
 
 
