@@ -38,7 +38,7 @@ def _held(out: Any, batch: Any) -> Any:
 
 
 def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
-    """What a ufunc of two operands gives: both of one batch and as many axes, or one a Python number."""
+    """What a ufunc of two operands gives: both of one batch, or one a number or a plain array of no more axes."""
     if type(a) is Batched:
         value, batch, kind = a._value, a._batch, type(b)
         if type(value) is np.ndarray:
@@ -46,10 +46,12 @@ def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
                 other = b._value
                 if type(other) is np.ndarray and other.ndim == value.ndim:
                     return _held(ufunc(value, other), batch)
-            elif kind is float or kind is int:
+            elif kind is float or kind is int or (kind is np.ndarray and b.ndim < value.ndim):
                 return _held(ufunc(value, b), batch)
-    elif (type(a) is float or type(a) is int) and type(b) is Batched and type(b._value) is np.ndarray:
-        return _held(ufunc(a, b._value), b._batch)
+    elif type(b) is Batched and type(b._value) is np.ndarray:
+        kind = type(a)
+        if kind is float or kind is int or (kind is np.ndarray and a.ndim < b._value.ndim):
+            return _held(ufunc(a, b._value), b._batch)
     return None
 
 

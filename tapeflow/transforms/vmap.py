@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import BatchDecisionError, BatchLoopWarning, StructureError
+from tapeflow.transforms._args import decorator
 
 __all__ = ["vmap"]
 
 
+@decorator
 def vmap(
-    fun: Callable[..., Any] | None = None,
+    fun: Callable[..., Any],
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
@@ -79,8 +81,6 @@ def vmap(
     array([[2., 0.],
            [0., 2.]])
     """
-    if fun is None:
-        return partial(vmap, in_axes=in_axes, out_axes=out_axes, axis_size=axis_size, chunk_size=chunk_size)
     _check_axes(in_axes, "in_axes")
     _check_axes(out_axes, "out_axes")
     given, most = _count(axis_size, "axis_size", 0), _count(chunk_size, "chunk_size", 1)
@@ -188,7 +188,7 @@ def _evaluate(
 ) -> Any:
     """Call a function with values of a batch, and give its results the axis of the batch."""
     batch = Batch(size)
-    inside = [x if k is None else batched(np.moveaxis(x, k, 0), batch) for x, k in zip(leaves, places, strict=True)]
+    inside = [x if k is None else batched(_moved(x, k, 0), batch) for x, k in zip(leaves, places, strict=True)]
     try:
         args, kwargs = pytree.unflatten(spec, inside)
         with stack.inside(batch):
@@ -261,7 +261,11 @@ def _leave(y: Any, axis: int | None, path: object, batch: Batch) -> Any:
     whole = y._value if mine else np.copy(np.broadcast_to(y, (batch.size, *np.shape(y))))
     if not -whole.ndim <= axis < whole.ndim:
         raise StructureError(f"vmap: out_axes={axis} for {path}, which has shape {whole.shape} with the mapped axis")
-    return np.moveaxis(whole, 0, axis)
+    return _moved(whole, 0, axis)
+
+
+def _moved(x: Any, axis: int, place: int) -> Any:
+    return x if axis == place else np.moveaxis(x, axis, place)
 
 
 def _outside(y: Any, batch: Batch) -> Any:
