@@ -14,7 +14,6 @@ always works and is slow, so it warns once.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -112,6 +111,12 @@ class Batched(Tracer):
 
     def __len__(self) -> int:
         return int(self.shape[0])
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
 
     def __str__(self) -> str:
         return repr(self)
@@ -346,8 +351,4 @@ _warned: set[str] = set()
 def _warn(name: str) -> None:
     if name not in _warned:
         _warned.add(name)
-        warnings.warn(
-            f"vmap: {name} has no batching rule, so it is evaluated once for each element of the batch",
-            errors.BatchLoopWarning,
-            stacklevel=2,
-        )
+        errors.warn_of_loop(f"{name} has no batching rule, so it is evaluated once for each element of the batch")

@@ -162,7 +162,7 @@ def _matmul_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
     if x1.ndim == 1:
         return g[..., None] * x1 if rows else g * x1
     if not rows:
-        return xp.matmul(x1, g[..., None])[..., 0]
+        return xp.matmul(x1, g) if x1.ndim == 2 else xp.matmul(x1, g[..., None])[..., 0]
     return xp.matmul(g, _mT(xp, x1))
 
 

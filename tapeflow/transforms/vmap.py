@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -17,7 +16,7 @@ from tapeflow.core import stack
 from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import BatchDecisionError, BatchLoopWarning, StructureError
+from tapeflow.errors import BatchDecisionError, StructureError, warn_of_loop
 from tapeflow.transforms._args import decorator
 
 __all__ = ["vmap"]
@@ -141,7 +140,8 @@ def _prefix(axes: Any, tree: Any, name: str) -> list[Any]:
     try:
         return optree.broadcast_prefix(axes, tree, none_is_leaf=True, namespace=pytree.NAMESPACE)
     except ValueError as error:
-        raise StructureError(f"vmap: {name}={axes!r} does not fit the structure that it speaks of: {error}") from None
+        what = "; ".join(str(error).split("; ")[:2])  # the rest is the values
+        raise StructureError(f"vmap: {name}={axes!r} does not fit the structure that it speaks of: {what}") from None
 
 
 def _place(x: Any, axis: int | None, path: object, by_name: bool) -> int | None:
@@ -196,8 +196,7 @@ def _evaluate(
     except BatchDecisionError:
         if not size:
             return _of_nothing(fun, spec, leaves, places, out_axes)
-        warnings.warn(f"vmap: {_name(fun)} needs values of each element, so it is called for one after another",
-                      BatchLoopWarning, stacklevel=4)  # fmt: skip
+        warn_of_loop(f"{_name(fun)} needs values of each element, so it is called for one after another")
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
