@@ -3,6 +3,7 @@
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
 from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
+from tapeflow.transforms.linearize import linear_transpose, linearize
 
 __all__ = [
     "ForwardAccumulator",
@@ -15,6 +16,8 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "linear_transpose",
+    "linearize",
     "numpy",
     "ops",
     "pytree",
