@@ -8,7 +8,9 @@ from __future__ import annotations
 __all__ = [
     "BatchDecisionError",
     "BatchLoopWarning",
+    "BatchMemoryError",
     "InPlaceError",
+    "IndependenceError",
     "MissingRuleError",
     "NotDifferentiableError",
     "RuleError",
@@ -55,6 +57,10 @@ class StructureError(TapeError, ValueError, TypeError):
     """Two structures (pytrees) that must match do not."""
 
 
+class IndependenceError(TapeError, ValueError):
+    """Elements of a batch that were said to be independent depend on each other."""
+
+
 class MissingRuleError(TapeError, TypeError):
     """A derivative was asked through a function that has no rule."""
 
@@ -69,6 +75,20 @@ class InPlaceError(TapeError, TypeError):
 
 class BatchDecisionError(TracedConversionError):
     """Inside a batch tapeflow itself had to decide by values; `vmap` catches it, and goes through the batch."""
+
+
+class BatchMemoryError(TapeError, MemoryError):
+    """An array of a batch would exceed the memory set aside; Jacobians catch it, and make smaller batches.
+
+    Attributes
+    ----------
+    fraction : float
+        The part of the batch that would fit.
+    """
+
+    def __init__(self, fraction: float) -> None:
+        super().__init__(f"a batch needs {1 / fraction:.3g} times the memory set aside for it")
+        self.fraction = fraction
 
 
 class BatchLoopWarning(UserWarning):

@@ -24,7 +24,7 @@ from tapeflow import pytree
 from tapeflow.core.primitive import Primitive, next_level
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
-from tapeflow.errors import BatchLoopWarning, batched_shapes, batched_truth, batched_value
+from tapeflow.errors import BatchLoopWarning, BatchMemoryError, batched_shapes, batched_truth, batched_value
 
 __all__ = [
     "Batch",
@@ -44,13 +44,18 @@ UNBOUND = 1 << 60  # levels above are no levels: a variable is read anew in each
 
 
 class Batch:
-    """A level: its number, and how many elements its batch has."""
+    """A level: its number, and how many elements its batch has.
 
-    __slots__ = ("level", "size")
+    Arrays may be limited in their size in bytes; a quiet batch does not warn of loops.
+    """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = ("level", "limit", "quiet", "size")
+
+    def __init__(self, size: int, limit: int | None = None, quiet: bool = False) -> None:
         self.level = next_level()
         self.size = size
+        self.limit = limit
+        self.quiet = quiet
 
 
 class Batched(Tracer):
@@ -119,9 +124,12 @@ class Batched(Tracer):
         values = [a._value if m else np.asarray(a) if type(a) is list else a for a, m in zip(args, mine, strict=True)]
         rule = primitive.batch or (aligned if primitive.elementwise else None)
         if rule is None:
-            _warn(primitive.name)
+            if not batch.quiet:
+                _warn(primitive.name)
             return loop(batch, primitive, args, params)
         out = rule(primitive, values, mine, params)
+        if batch.limit is not None:
+            _check_memory(out, batch.limit)
         if primitive.view is not None:
             out, shared = viewed(self, self._value, out)
             if shared:
@@ -193,6 +201,13 @@ def _is_inside() -> bool:
 
 def _wrap(out: Any, batch: Batch) -> Any:
     return tuple(_wrap(part, batch) for part in out) if isinstance(out, tuple) else batched(out, batch)
+
+
+def _check_memory(out: Any, limit: int) -> None:
+    for part in out if isinstance(out, tuple) else (out,):
+        needed = part.size * part.dtype.itemsize
+        if needed > limit:
+            raise BatchMemoryError(limit / needed)
 
 
 def _shifted_step(step: Step, size: int) -> Step:

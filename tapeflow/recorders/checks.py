@@ -43,10 +43,10 @@ def differentiable(value: Any, path: object) -> Any:
     return backend.guard(value) if backend is not None else value
 
 
-def fit_seed(seed: Any, like: Any, path: object) -> Any:
+def fit_seed(seed: Any, like: Any, path: object, rows: int | None = None) -> Any:
     """Check an output gradient or tangent against the value it belongs to, and convert its dtype.
 
-    Returns ``None`` for ``None``.
+    Returns ``None`` for ``None``. A batch of seeds has `rows` of them along an axis in front.
 
     Raises
     ------
@@ -60,8 +60,10 @@ def fit_seed(seed: Any, like: Any, path: object) -> Any:
             seed = np.asarray(seed)
         if seed.dtype.kind not in "fciub":
             raise SeedTypeError(f"{path} has dtype {seed.dtype}; expected numbers")
-    if seed.shape != like.shape:
-        raise SeedError(f"{path} has shape {seed.shape}, but the value it belongs to has shape {like.shape}")
+    shape = like.shape if rows is None else (rows, *like.shape)
+    if seed.shape != shape:
+        batch = "" if rows is None else f" (and there are {rows} rows)"
+        raise SeedError(f"{path} has shape {seed.shape}, but the value it belongs to has shape {like.shape}{batch}")
     if seed.dtype.kind == "c" and like.dtype.kind != "c":
         raise SeedTypeError(f"{path} is complex ({seed.dtype}), but the value it belongs to is real ({like.dtype})")
     # A copy even where the dtype fits: what comes back must not share memory with what the caller gave.

@@ -17,13 +17,14 @@ from tapeflow.core import stack
 from tapeflow.core.batch import Batch
 from tapeflow.core.forward import Dual, dual
 from tapeflow.core.poles import has_nan
-from tapeflow.core.primitive import Traced
 from tapeflow.core.reverse import identity_edge, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
 from tapeflow.core.writes import family_of
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
+from tapeflow.recorders import blocks
 from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.recorders.results import own
 from tapeflow.recorders.variable import Variable
 
 __all__ = ["GradientTape"]
@@ -312,7 +313,15 @@ class GradientTape:
         pulled = self._answer(lambda: self._pull(targets, seeds, nodes, release=not self.persistent))
         return pytree.unflatten(spec, self._finish(pulled, leaves, zero))
 
-    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        chunk_size: int | None = None,
+        vectorize: bool = True,
+        **options: Any,
+    ) -> Any:
         """Differentiate every element of the targets with respect to every element of the sources.
 
         Parameters
@@ -323,6 +332,13 @@ class GradientTape:
             As for `gradient`.
         unconnected_gradients : {"none", "zero"}
             What stands for a source on which a target does not depend.
+        chunk_size : int, optional
+            How many elements of a target are pulled back at once; if not given, as many as `memory_budget` permits.
+        vectorize : bool
+            ``False`` pulls one element after another.
+        **options
+            ``memory_budget`` in bytes (256 MiB), ``progress=True`` for a bar; TensorFlow's ``parallel_iterations`` and
+            ``experimental_use_pfor`` stand for `chunk_size` and `vectorize`.
 
         Returns
         -------
@@ -348,30 +364,150 @@ class GradientTape:
         array([[2., 0.],
                [0., 4.]])
         """
-        zero = check_unconnected(unconnected_gradients)
-        self._require_answer("jacobian")
-        targets, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
-        targets = [self._target(y, p) for y, p in zip(targets, target_paths, strict=True)]
-        for y, p in zip(targets, target_paths, strict=True):
-            if y.dtype.kind == "c":
-                raise SeedTypeError(f"jacobian: {p} is complex; differentiate its real and imaginary parts instead")
-        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        blocks = self._answer(lambda: [pytree.unflatten(spec, self._rows(y, leaves, nodes, zero)) for y in targets])
-        return pytree.unflatten(target_spec, blocks)
+        return self._blocks("jacobian", target, sources, unconnected_gradients, chunk_size, vectorize, options)
 
-    def _rows(self, target: Any, leaves: list[Any], nodes: list[Entry], zero: bool) -> list[Any]:
-        """The Jacobians of one target, a sweep for each of its elements."""
-        columns: list[list[Any]] = [[] for _ in leaves]
-        size = int(np.prod(target.shape))
-        for k in range(size):
-            seed = np.zeros(size, target.dtype)
-            seed[k] = 1
-            seed = (backend_for(plain(target)) or NUMPY).asarray(seed.reshape(target.shape))
-            pulled = self._pull([target], [seed], nodes, release=False)
-            for column, row in zip(columns, self._finish(pulled, leaves, zero=False), strict=True):
-                column.append(row)
-        return [_stack_rows(c, target, x, zero) for c, x in zip(columns, leaves, strict=True)]
+    def batch_jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        chunk_size: int | None = None,
+        vectorize: bool = True,
+        check: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Differentiate each element of a batch of targets with respect to the same element of the sources.
+
+        Parameters
+        ----------
+        target, sources : pytree of traced values
+            Arrays of at least two axes, of which the first goes over a batch whose elements do not depend on each
+            other. If they do, the result is the sum over the batch; see `check`.
+        unconnected_gradients, chunk_size, vectorize, **options
+            As for `jacobian`.
+        check : bool
+            Whether to try one element, drawn at random, for dependence on others.
+
+        Returns
+        -------
+        pytree
+            As for `jacobian`, with leaves of the shape ``(batch, *target.shape[1:], *source.shape[1:])``.
+
+        Raises
+        ------
+        StructureError
+            If an array has less than two axes, or batches differ in length.
+        IndependenceError
+            If `check` finds an element that depends on another.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tapeflow import GradientTape
+        >>> with GradientTape() as tape:
+        ...     x = tape.watch(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        ...     y = np.cumprod(x, axis=1)
+        >>> tape.batch_jacobian(y, x, check=True)
+        array([[[1., 0.],
+                [2., 1.]],
+        <BLANKLINE>
+               [[1., 0.],
+                [4., 3.]]])
+        """
+        options["check"] = check
+        return self._blocks("batch_jacobian", target, sources, unconnected_gradients, chunk_size, vectorize, options)
+
+    def hessian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        chunk_size: int | None = None,
+        vectorize: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Differentiate a scalar twice, with respect to every pair of elements of the sources.
+
+        Parameters
+        ----------
+        target : traced value
+            A real scalar of the block.
+        sources, unconnected_gradients, chunk_size, vectorize, **options
+            As for `jacobian`.
+
+        Returns
+        -------
+        pytree
+            Structure of `sources`, with in place of each leaf the structure of `sources` again, whose leaves have the
+            shape ``first.shape + second.shape``.
+
+        Raises
+        ------
+        TapeStateError, TargetError, SeedTypeError
+            As for `jacobian`.
+
+        Notes
+        -----
+        The sweep for the gradient is recorded on the same list, and its results are pulled back; so no second tape is
+        needed. `tapeflow.hessian` goes forward over reverse, which takes less time and memory.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tapeflow import GradientTape
+        >>> with GradientTape() as tape:
+        ...     x = tape.watch(np.array([1.0, 2.0]))
+        ...     y = x[0] ** 2 * x[1]
+        >>> tape.hessian(y, x)
+        array([[4., 2.],
+               [2., 0.]])
+        """
+        return self._blocks("hessian", target, sources, unconnected_gradients, chunk_size, vectorize, options)
+
+    def _blocks(
+        self,
+        what: str,
+        target: Any,
+        sources: Any,
+        unconnected: str,
+        chunk_size: int | None,
+        vectorize: bool,
+        options: dict[str, Any],
+    ) -> Any:
+        """Check a question for Jacobians, and answer it target by target."""
+        zero = check_unconnected(unconnected)
+        check = options.pop("check", False)
+        chunks = blocks.chunks_of(chunk_size, vectorize, options)
+        self._require_answer(what)
+        leaves, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
+        targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
+        blocks.check_real(what, targets, target_paths)
+        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
+        question = blocks.Question(self, leaves, paths, [self._source(x, p) for x, p in zip(leaves, paths, strict=True)],
+                                   zero, chunks)  # fmt: skip
+        if what == "hessian":
+            scalar = blocks.one_scalar(targets)
+            rows = self._answer(lambda: question.hessian(scalar))
+            return pytree.unflatten(spec, [pytree.unflatten(spec, row) for row in rows])
+        if what == "jacobian":
+            rows = self._answer(lambda: [question.jacobian(y) for y in targets])
+        else:
+            question.check_batches(targets, target_paths)
+            rows = self._answer(lambda: [question.batch_jacobian(y, p if check else None)
+                                         for y, p in zip(targets, target_paths, strict=True)])  # fmt: skip
+        return pytree.unflatten(target_spec, [pytree.unflatten(spec, row) for row in rows])
+
+    @contextmanager
+    def recording_again(self) -> Iterator[None]:
+        """Record for a block, inside the tape's own block or after it: what `hessian` needs of its own sweep."""
+        before = self.entered, self._paused
+        self.entered, self._paused = True, 0
+        self._tell()
+        try:
+            yield
+        finally:
+            self.entered, self._paused = before
+            self._tell()
 
     def _require_answer(self, what: str) -> None:
         if not self._ever_entered:
@@ -493,7 +629,7 @@ class GradientTape:
             return [None] * len(nodes)
         given = dict(adjoints)
         with wengert.lock:
-            if self._takes_all(wengert, sources):
+            if self._takes_all(wengert, sources) and not any(isinstance(g, Tracer) for g in given.values()):
                 release = release and not wengert.selective and _errors_are_quiet()
                 sweep_all(wengert, adjoints, xp, release=release)
             else:
@@ -501,7 +637,7 @@ class GradientTape:
             if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
                 adjoints = dict(given)
                 sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
-        return _own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
+        return own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
@@ -561,22 +697,6 @@ def _errors_are_quiet() -> bool:
     return not {"raise", "call"} & set(np.geterr().values())
 
 
-def _own(results: list[Any], seeds: set[int]) -> list[Any]:
-    """Copy what shares memory with another result or with a seed (rules never hand out what was recorded)."""
-    seen = set(seeds)
-    out = []
-    for g in results:
-        if isinstance(g, np.ndarray):
-            if id(g) in seen or g.base is not None or not g.flags.writeable:
-                g = np.array(g)
-            seen.add(id(g))
-            g = g if g.shape else g[()]
-        elif g is not None and not isinstance(g, Traced) and hasattr(g, "copy"):
-            g = g.copy()
-        out.append(g)
-    return out
-
-
 def _still_traced(value: Any) -> Any:
     """Strip levels that are over: their handles behave as their values."""
     while isinstance(value, Recorded) and not value._list.members:
@@ -605,13 +725,3 @@ def _joined(primal: Any, tangent: Any, accumulator: Any) -> Any:
     if primal is None:
         primal = np.zeros(tangent.shape, tangent.dtype)
     return dual(primal, tangent, accumulator)
-
-
-def _stack_rows(rows: list[Any], target: Any, source: Any, zero: bool) -> Any:
-    shape = (*target.shape, *source.shape)
-    if all(r is None for r in rows) and (rows or target.size):
-        return np.zeros(shape, source.dtype) if zero else None
-    if not rows:
-        return np.zeros(shape, source.dtype)
-    rows = [np.zeros(source.shape, source.dtype) if r is None else r for r in rows]
-    return np.reshape(np.stack(rows), shape)
