@@ -1,15 +1,46 @@
 """Transforms: functions in, functions out."""
 
+from tapeflow.transforms.curvature import (
+    empirical_fisher_operator,
+    empirical_fisher_product,
+    fisher_operator,
+    fisher_product,
+    gauss_newton_operator,
+    gauss_newton_product,
+)
 from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
+from tapeflow.transforms.estimators import (
+    Estimate,
+    hessian_diagonal_estimate,
+    hessian_trace,
+    hutchinson_diagonal,
+    hutchinson_trace,
+)
 from tapeflow.transforms.jacobian import hessian, jacobian
 from tapeflow.transforms.linearize import linear_transpose, linearize
+from tapeflow.transforms.operators import JacobianOperator, hessian_operator, hessp, jacobian_operator
 from tapeflow.transforms.vmap import vmap
 
 __all__ = [
+    "Estimate",
+    "JacobianOperator",
+    "empirical_fisher_operator",
+    "empirical_fisher_product",
+    "fisher_operator",
+    "fisher_product",
+    "gauss_newton_operator",
+    "gauss_newton_product",
     "grad",
     "hessian",
+    "hessian_diagonal_estimate",
+    "hessian_operator",
+    "hessian_trace",
+    "hessp",
+    "hutchinson_diagonal",
+    "hutchinson_trace",
     "hvp",
     "jacobian",
+    "jacobian_operator",
     "jvp",
     "linear_transpose",
     "linearize",

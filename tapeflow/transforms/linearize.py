@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
-from tapeflow.backends import backend_for
 from tapeflow.core.forward import dual
-from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer, anywhere, plain
 from tapeflow.errors import NotDifferentiableError, StructureError, TargetError
-from tapeflow.recorders import ForwardAccumulator
+from tapeflow.recorders import ForwardAccumulator, Variable
 from tapeflow.recorders.checks import differentiable, fit_seed
 from tapeflow.transforms.derivatives import vjp
-from tapeflow.transforms.replay import Direction, Program, Replay
+from tapeflow.transforms.replay import Program, Replay
 
 __all__ = ["Leaves", "linear_transpose", "linearize"]
 
@@ -91,9 +89,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ope
     replay = program.finish(pytree.flatten(results)[0])
     f_jvp: Any = _Derivative(fun, domain, Leaves.of(value, "value"), replay)
     if operator:
-        from tapeflow.transforms.operators import JacobianOperator  # which needs this module
+        from tapeflow.transforms.operators import as_operator  # which needs this module
 
-        f_jvp = JacobianOperator(f_jvp)
+        f_jvp = as_operator(f_jvp)
     return (value, f_jvp, _outward(aux, accumulator.level)) if has_aux else (value, f_jvp)
 
 
@@ -164,7 +162,7 @@ class Leaves:
 
     def read(self, tree: Any) -> list[Any]:
         """The leaves of the tree itself; variables give their values."""
-        return [x.read() if hasattr(x, "read") and isinstance(x, Traced) else x for x in pytree.flatten(tree)[0]]
+        return [x.read() if isinstance(x, Variable) else x for x in pytree.flatten(tree)[0]]
 
     def fitted(self, tree: Any, name: str) -> list[Any]:
         """The leaves of a tree of this structure, copied and converted to these dtypes; zeros for ``None``."""
@@ -211,7 +209,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
     *primals : pytree of array, or of anything with a shape and a dtype
         What the arguments of `fun` look like; their values do not matter.
     check : bool
-        Whether to test that `fun` is linear, which evaluates it four more times.
+        Whether to test that `fun` is linear, which evaluates it three more times.
 
     Returns
     -------
@@ -234,8 +232,8 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
     pullback of `vjp` multiplies by the conjugate of ``a``, being the adjoint.
 
     The test compares at random points ``sum(fun(u) * ct)`` with ``sum(u * transposed(ct))``: at ``u``, at a large negative
-    multiple of it, and at zero, where `fun` must be zero. A function that is linear on one side of a plane only is found
-    out; one that is linear at all points of ordinary size is not.
+    multiple of it, and at zero, where `fun` must be zero. Functions that are linear on either
+    side of a kink are found out; one that departs from being linear beyond the sizes tried, about 1 and 1000, is not.
 
     Examples
     --------
@@ -243,7 +241,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
     >>> from tapeflow import linear_transpose
     >>> difference = linear_transpose(np.diff, np.zeros(3))
     >>> difference(np.array([1.0, 10.0]))
-    (array([ -1.,  -9.,  10.]),)
+    (array([-1., -9., 10.]),)
     """
     domain = Leaves.of(primals, "primals")
     for (_, dtype), path in zip(domain.kinds, domain.paths, strict=True):

@@ -62,7 +62,9 @@ class Program:
             raise TapeStateError(
                 "a tangent of a call of linearize that is over was used; it must not leave the function that is linearized"
             )
-        constants, reads, shown = [], [], []
+        constants: list[Any] = []
+        reads: list[tuple[int, int]] = []
+        shown: list[Any] = []
         for k, a in enumerate(args):
             mine = isinstance(a, Direction) and a._program is self
             shown.append(a._value if mine else plain(a))
