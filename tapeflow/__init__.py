@@ -20,6 +20,20 @@ from tapeflow.transforms.estimators import (
 )
 from tapeflow.transforms.linearize import linear_transpose, linearize
 from tapeflow.transforms.operators import JacobianOperator, hessian_operator, hessp, jacobian_operator
+from tapeflow.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vhp,
+    vjp,
+    vmap,
+)
 
 __all__ = [
     "Estimate",
@@ -44,8 +58,10 @@ __all__ = [
     "hutchinson_diagonal",
     "hutchinson_trace",
     "hvp",
+    "jacfwd",
     "jacobian",
     "jacobian_operator",
+    "jacrev",
     "jvp",
     "linear_transpose",
     "linearize",
@@ -54,6 +70,7 @@ __all__ = [
     "pytree",
     "stop_gradient",
     "value_and_grad",
+    "vhp",
     "vjp",
     "vmap",
 ]

@@ -99,6 +99,11 @@ class SingularPointWarning(RuntimeWarning):
     """A derivative does not exist at the point in question, and a subgradient was taken."""
 
 
+def described(*values: object) -> str:
+    """Shapes and dtypes, for a note on an exception."""
+    return ", ".join(f"{getattr(v, 'shape', ())} {getattr(v, 'dtype', type(v).__name__)}" for v in values)
+
+
 # ---- the texts that the core needs, each an exception ready to be raised
 
 
@@ -122,7 +127,8 @@ def batched_value(what: str, shape: tuple[int, ...], inside: bool) -> TracedConv
     """A value of a batch was about to become a plain one, by the user or inside of tapeflow and NumPy."""
     return (BatchDecisionError if inside else TracedConversionError)(
         f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one "
-        "plain value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None)"
+        "plain value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None). To fill an "
+        "array, make it inside, with np.zeros_like(x) or tapeflow.numpy.zeros"
     )
 
 
@@ -134,11 +140,17 @@ def batched_truth(shape: tuple[int, ...], inside: bool) -> TracedConversionError
     )
 
 
-def batched_shapes(name: str, shapes: list[tuple[int, ...]]) -> StructureError:
+def batched_empty(name: str) -> BatchDecisionError:
+    """A function that is evaluated element by element, of a batch without elements."""
+    return BatchDecisionError(f"vmap: {name} is evaluated for each element of a batch, which has none")
+
+
+def batched_shapes(name: str, shapes: list[tuple[int, ...]], inside: bool) -> TapeError:
     """Results of a function differ from element to element of a batch, and so cannot be one."""
-    return StructureError(
+    return (BatchDecisionError if inside else StructureError)(
         f"vmap: what {name} gives differs in shape from element to element of the batch: "
-        f"{', '.join(map(str, shapes))}. Pad the results to one shape, or write a loop instead of vmap"
+        f"{', '.join(map(str, shapes))}. Pad the results to one shape, or write a loop instead of vmap; "
+        "np.where(mask, x, 0) stands in for x[mask]"
     )
 
 

@@ -23,18 +23,27 @@ import numpy as np
 from tapeflow import pytree
 from tapeflow.core.primitive import Primitive, next_level
 from tapeflow.core.tracer import Tracer, call_unwrapped
-from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
-from tapeflow.errors import BatchLoopWarning, BatchMemoryError, batched_shapes, batched_truth, batched_value
+from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, take, viewed
+from tapeflow.errors import (
+    BatchLoopWarning,
+    BatchMemoryError,
+    batched_empty,
+    batched_shapes,
+    batched_truth,
+    batched_value,
+)
 
 __all__ = [
     "Batch",
     "Batched",
     "aligned",
+    "axes_in_front",
     "batched",
     "each",
     "leading",
     "leading_ones",
     "loop",
+    "one_by_one",
     "shifted",
     "stacked",
 ]
@@ -124,8 +133,6 @@ class Batched(Tracer):
         values = [a._value if m else np.asarray(a) if type(a) is list else a for a, m in zip(args, mine, strict=True)]
         rule = primitive.batch or (aligned if primitive.elementwise else None)
         if rule is None:
-            if not batch.quiet:
-                _warn(primitive.name)
             return loop(batch, primitive, args, params)
         out = rule(primitive, values, mine, params)
         if batch.limit is not None:
@@ -160,23 +167,14 @@ class Batched(Tracer):
         self._value = derived(parent._value, _shifted_step(step, parent._batch.size))
 
     def _write(self, steps: tuple[Step, ...], index: Any, value: Any) -> None:
-        mine = isinstance(value, Batched) and value._batch is self._batch
         parts = index if isinstance(index, tuple) else (index,)
-        if (mine and any(isinstance(p, np.ndarray | Batched) for p in parts)) or len(steps) > 0:
-            self._write_each(steps, parts, value, mine)
-            return
-        if mine:
-            ndim = np.broadcast_to(np.empty(()), self.shape)[index].ndim
+        if isinstance(value, Batched) and value._batch is self._batch:
+            ndim = take(np.broadcast_to(np.empty(()), self.shape), steps, index).ndim
             value = leading_ones(value._value, ndim)
             value = np.reshape(value, (value.shape[0], *value.shape[value.ndim - ndim :]))  # it may have more axes
-        self._value = assigned(self, "_value", (), (slice(None), *parts), value)
-
-    def _write_each(self, steps: tuple[Step, ...], parts: Any, value: Any, mine: bool) -> None:
-        """Write element by element: index arrays would put the axis of the batch elsewhere."""
-        for k in range(self._batch.size):
-            index = tuple(p._value[k] if isinstance(p, Batched) else p for p in parts)
-            one = value._value[k] if mine else value
-            self._value = assigned(self, "_value", (("getitem", k), *steps), index, one)
+            value = np.moveaxis(value, 0, axes_in_front(parts))
+        steps = tuple(_shifted_step(step, self._batch.size) for step in steps)
+        self._value = assigned(self, "_value", steps, (slice(None), *parts), value)
 
 
 refreshes(Batched, "_value")
@@ -189,6 +187,15 @@ def batched(value: Any, batch: Batch) -> Batched:
     new._value = value
     new._batch = batch
     return new
+
+
+def axes_in_front(parts: tuple[Any, ...]) -> int:
+    """How many axes NumPy puts in front of all others, because the index arrays of which they come stand apart."""
+    picks = [k for k, p in enumerate(parts) if isinstance(p, np.ndarray | int | np.integer)]
+    if not picks or picks[-1] - picks[0] < len(picks) or not any(isinstance(p, np.ndarray) for p in parts):
+        return 0
+    arrays = (np.atleast_1d(parts[k]).nonzero()[0] if np.asarray(parts[k]).dtype == bool else parts[k] for k in picks)
+    return len(np.broadcast_shapes(*map(np.shape, arrays)))
 
 
 def _is_inside() -> bool:
@@ -213,6 +220,8 @@ def _check_memory(out: Any, limit: int) -> None:
 def _shifted_step(step: Step, size: int) -> Step:
     """A step of one element as a step of the batch."""
     name, parameter = step
+    if name == "einsum":  # of all axes but the last
+        return name, ((f"...{parameter[0][0].lstrip('.')}",), f"...{parameter[1].lstrip('.')}")
     if name == "getitem":
         return name, (slice(None), *(parameter if isinstance(parameter, tuple) else (parameter,)))
     if name == "transpose":
@@ -287,21 +296,34 @@ def shifted(**names: str) -> Callable[..., Any]:
 def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
     """The rule of primitives for which there is nothing better than to go through the batch."""
     size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
+    if not size:
+        raise batched_empty(primitive.name)
     outs = [primitive(*(v[k] if b else v for v, b in zip(values, batched, strict=True)), **params) for k in range(size)]
     if isinstance(outs[0], tuple):
         return tuple(_stack(parts, primitive.name) for parts in zip(*outs, strict=True))
     return _stack(outs, primitive.name)
 
 
-def _stack(parts: Sequence[Any], name: str) -> Any:
+def _stack(parts: Sequence[Any], name: str, inside: bool = True) -> Any:
     shapes = list(dict.fromkeys(map(np.shape, parts)))
     if len(shapes) > 1:
-        raise batched_shapes(name, shapes)
+        raise batched_shapes(name, shapes, inside)
     return np.stack(parts)
 
 
 def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Call any function element by element."""
+    """Call a function without a batch rule element by element, with a warning."""
+    if not batch.quiet:
+        _warn(_name(function))
+    return one_by_one(batch, function, args, kwargs)
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or getattr(function, "name", "a function"))
+
+
+def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any, inside: bool = True) -> Any:
+    """Call any function element by element; `inside` another one that can be called so instead."""
 
     def element(k: int) -> Callable[[Any], Any]:
         def choose(x: Any) -> Any:
@@ -317,9 +339,11 @@ def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> 
         for part in parts:
             if isinstance(part, Batched) and part._batch is batch:  # a function that is an argument brought it in
                 raise batched_value(name, part.shape, inside=True)
-        return batched(_stack(parts, name), batch)
+        return batched(_stack(parts, name, inside), batch)
 
-    name = getattr(function, "__name__", "a function")
+    name = _name(function)
+    if not batch.size:
+        raise batched_empty(name)
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
     return pytree.map_leaves(together, *outs)
 

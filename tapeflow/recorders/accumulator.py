@@ -176,9 +176,7 @@ def _batch_of(tangents: list[Any], paths: list[pytree.Path]) -> Batch:
     given = [(np.shape(t), str(p.renamed("tangents"))) for t, p in zip(tangents, paths, strict=True) if t is not None]
     for shape, path in given:
         if not shape or shape[0] != given[0][0][0]:
-            raise SeedError(
-                f"batched=True: {path} has shape {shape}; expected one axis more, as long in all"
-            )
+            raise SeedError(f"batched=True: {path} has shape {shape}; expected one axis more, as long in all")
     if not given:
         raise SeedError("batched=True: there is no tangent that could say how many directions there are")
     return Batch(given[0][0][0], quiet=True)

@@ -67,6 +67,10 @@ class Question:
             return self.jacobian(gradient)
         return [self._block(None, (*source.shape, *x.shape), x, source.size) for x in self.leaves]
 
+    def pull(self, target: Any, seed: Any) -> list[Any]:
+        """The gradient of one target with one seed with respect to each source, ``None`` where there is no path."""
+        return self.tape._finish(self.tape._pull([target], [seed], self.nodes, release=False), self.leaves, False)
+
     def _rows(self, target: Any, size: int, seeds: Any) -> list[Any]:
         """Pull seeds back, as many at once as there may be: one array for each source, the rows in front."""
         if not size:
@@ -133,7 +137,9 @@ def chunks_of(chunk_size: int | None, vectorize: bool, options: dict[str, Any]) 
     """How many rows at once, from the options under our and TensorFlow's names."""
     pfor = options.pop("experimental_use_pfor", None)
     size = options.pop("parallel_iterations", None)
-    return Chunks(chunk_size or size, vectorize=vectorize if pfor is None else bool(pfor), **options)
+    return Chunks(
+        size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
+    )
 
 
 def check_real(what: str, targets: list[Any], paths: list[Any]) -> None:

@@ -15,7 +15,7 @@ from tapeflow import pytree
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.batch import Batch
-from tapeflow.core.forward import Dual, dual
+from tapeflow.core.forward import Dual
 from tapeflow.core.poles import has_nan
 from tapeflow.core.reverse import identity_edge, sweep, sweep_all
 from tapeflow.core.tracer import Tracer, plain
@@ -24,6 +24,8 @@ from tapeflow.core.writes import family_of
 from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
 from tapeflow.recorders import blocks
 from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.recorders.chunks import Chunks
+from tapeflow.recorders.levels import joined, lifted_like, split, still_traced, with_value
 from tapeflow.recorders.results import own
 from tapeflow.recorders.variable import Variable
 
@@ -232,11 +234,11 @@ class GradientTape:
             differentiable(value._value, value.name or "variable")
             self._variable_entry(value)
             return value
-        value = _still_traced(value)
+        value = still_traced(value)
         if not isinstance(value, Tracer) or value._level < wengert.level:
             return wengert.leaf(value, frozenset((self.token,)))
         if value._level > wengert.level:
-            return _with_value(value, self._watch(value._value))
+            return with_value(value, self._watch(value._value))
         assert isinstance(value, Recorded)
         if not value._entry[1]:
             return wengert.leaf(value._value, frozenset((self.token,)))
@@ -483,8 +485,7 @@ class GradientTape:
         targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
         blocks.check_real(what, targets, target_paths)
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        question = blocks.Question(self, leaves, paths, [self._source(x, p) for x, p in zip(leaves, paths, strict=True)],
-                                   zero, chunks)  # fmt: skip
+        question = self.question(leaves, paths, zero, chunks)
         if what == "hessian":
             scalar = blocks.one_scalar(targets)
             rows = self._answer(lambda: question.hessian(scalar))
@@ -496,6 +497,11 @@ class GradientTape:
             rows = self._answer(lambda: [question.batch_jacobian(y, p if check else None)
                                          for y, p in zip(targets, target_paths, strict=True)])  # fmt: skip
         return pytree.unflatten(target_spec, [pytree.unflatten(spec, row) for row in rows])
+
+    def question(self, leaves: list[Any], paths: list[Any], zero: bool, chunks: Chunks) -> blocks.Question:
+        """Prepare a question about Jacobians with respect to sources; for transforms, which check the targets."""
+        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
+        return blocks.Question(self, leaves, paths, nodes, zero, chunks)
 
     @contextmanager
     def recording_again(self) -> Iterator[None]:
@@ -604,16 +610,16 @@ class GradientTape:
     def _pull_dual(self, inner: Dual, targets: list[Any], seeds: list[Any], nodes: list[Entry]) -> list[Any]:
         """Pull dual targets back component by component: differentiation commutes with taking the tangent."""
         accumulator = inner._accumulator
-        split = [_split(y, accumulator) for y in targets]
-        seed_split = [_split(s, accumulator) for s in seeds]
-        primal = self._pull([y for y, _ in split], [s for s, _ in seed_split], nodes, release=False)
-        rest = [(dy, s) for (_, dy), (s, _) in zip(split, seed_split, strict=True) if dy is not None]
+        parts = [split(y, accumulator) for y in targets]
+        seed_split = [split(s, accumulator) for s in seeds]
+        primal = self._pull([y for y, _ in parts], [s for s, _ in seed_split], nodes, release=False)
+        rest = [(dy, s) for (_, dy), (s, _) in zip(parts, seed_split, strict=True) if dy is not None]
         rest = [(dy, s) for dy, s in rest if isinstance(dy, Tracer)]
-        rest += [(y, ds) for (y, _), (_, ds) in zip(split, seed_split, strict=True) if ds is not None]
+        rest += [(y, ds) for (y, _), (_, ds) in zip(parts, seed_split, strict=True) if ds is not None]
         tangent: list[Any] = [None] * len(nodes)
         if rest:
             tangent = self._pull([y for y, _ in rest], [s for _, s in rest], nodes, release=False)
-        return [_joined(p, t, accumulator) for p, t in zip(primal, tangent, strict=True)]
+        return [joined(p, t, accumulator) for p, t in zip(primal, tangent, strict=True)]
 
     def _sweep(self, targets: list[Any], seeds: list[Any], nodes: list[Entry], release: bool) -> list[Any]:
         wengert = self._wengert
@@ -659,19 +665,8 @@ class GradientTape:
             return None
         if g.dtype.kind == "c":
             g = _conjugate(g)
-        return self._lifted(g, source)
-
-    def _lifted(self, g: Any, source: Any) -> Any:
-        """Give a plain result the outer levels of its source, so that an outer tape knows it for unconnected."""
-        if isinstance(g, Tracer) or isinstance(source, Variable):
-            return g
-        while isinstance(source, Tracer) and source._level > self._wengert.level:
-            source = source._value
         others = self._wengert.members.keys() - {self.token}
-        if isinstance(source, Recorded) and not others.isdisjoint(source._entry[1]):
-            return source._lift(g)
-        outer = getattr(source, "_value", None)
-        return outer._lift(g) if isinstance(outer, Tracer) else g
+        return lifted_like(g, source, self._wengert.level, others)
 
 
 def _seed(seed: Any, target: Any, path: pytree.Path) -> Any:
@@ -695,33 +690,3 @@ def _errors_are_quiet() -> bool:
             if message is None and module is None:
                 break  # this one hides all that follow
     return not {"raise", "call"} & set(np.geterr().values())
-
-
-def _still_traced(value: Any) -> Any:
-    """Strip levels that are over: their handles behave as their values."""
-    while isinstance(value, Recorded) and not value._list.members:
-        value = value._value
-    return value
-
-
-def _with_value(value: Any, inner: Any) -> Any:
-    """A copy of a traced value that holds another value of the outer level."""
-    if isinstance(value, Dual):
-        return dual(inner, value._tangent, value._accumulator)
-    wengert = value._list
-    wengert.special = True
-    return wengert.enter(inner, [wengert.tick(), value._entry[1], identity_edge, value._entry, None])
-
-
-def _split(value: Any, accumulator: Any) -> tuple[Any, Any]:
-    if isinstance(value, Dual) and value._accumulator is accumulator:
-        return value._value, value._tangent
-    return value, None
-
-
-def _joined(primal: Any, tangent: Any, accumulator: Any) -> Any:
-    if primal is None and tangent is None:
-        return None
-    if primal is None:
-        primal = np.zeros(tangent.shape, tangent.dtype)
-    return dual(primal, tangent, accumulator)

@@ -108,7 +108,7 @@ def test_vjp_pulls_back_as_often_as_wanted() -> None:
         ga, gb = pullback({"p": np.ones(2), "s": 2.0})
         np.testing.assert_array_equal(ga, 3 * X + 2)
         np.testing.assert_array_equal(gb, X)
-    with pytest.raises(SeedError, match="the cotangent has the structure"):
+    with pytest.raises(SeedError, match=r"cotangent is a list of 2.*expected a dict of 2"):
         pullback([np.ones(2), 1.0])
 
 
@@ -172,5 +172,5 @@ def test_gradients_work_as_decorators_and_keep_the_name() -> None:
 
 
 def test_messages_name_the_leaf() -> None:
-    with pytest.raises(NotDifferentiableError, match=r"x\['w'\]\[0\] has dtype int64"):
+    with pytest.raises(NotDifferentiableError, match=r"p\['w'\]\[0\] has dtype int64"):
         grad(lambda p: np.sum(p["w"][0]))({"w": [np.arange(3)]})
