@@ -2,7 +2,20 @@
 
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
-from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
+from tapeflow.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vhp,
+    vjp,
+    vmap,
+)
 from tapeflow.transforms.curvature import (
     empirical_fisher_operator,
     empirical_fisher_product,
@@ -20,20 +33,6 @@ from tapeflow.transforms.estimators import (
 )
 from tapeflow.transforms.linearize import linear_transpose, linearize
 from tapeflow.transforms.operators import JacobianOperator, hessian_operator, hessp, jacobian_operator
-from tapeflow.transforms import (
-    grad,
-    hessian,
-    hvp,
-    jacfwd,
-    jacobian,
-    jacrev,
-    jvp,
-    stop_gradient,
-    value_and_grad,
-    vhp,
-    vjp,
-    vmap,
-)
 
 __all__ = [
     "Estimate",

@@ -8,7 +8,7 @@ from tapeflow.transforms.curvature import (
     gauss_newton_operator,
     gauss_newton_product,
 )
-from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
+from tapeflow.transforms.derivatives import grad, value_and_grad
 from tapeflow.transforms.estimators import (
     Estimate,
     hessian_diagonal_estimate,
@@ -16,9 +16,11 @@ from tapeflow.transforms.estimators import (
     hutchinson_diagonal,
     hutchinson_trace,
 )
-from tapeflow.transforms.jacobian import hessian, jacobian
+from tapeflow.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
 from tapeflow.transforms.linearize import linear_transpose, linearize
 from tapeflow.transforms.operators import JacobianOperator, hessian_operator, hessp, jacobian_operator
+from tapeflow.transforms.products import hvp, jvp, vhp, vjp
+from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.vmap import vmap
 
 __all__ = [
@@ -39,27 +41,13 @@ __all__ = [
     "hutchinson_diagonal",
     "hutchinson_trace",
     "hvp",
+    "jacfwd",
     "jacobian",
     "jacobian_operator",
+    "jacrev",
     "jvp",
     "linear_transpose",
     "linearize",
-    "stop_gradient",
-    "value_and_grad",
-from tapeflow.transforms.derivatives import grad, value_and_grad
-from tapeflow.transforms.jacobian import hessian, jacfwd, jacobian, jacrev
-from tapeflow.transforms.products import hvp, jvp, vhp, vjp
-from tapeflow.transforms.stop import stop_gradient
-from tapeflow.transforms.vmap import vmap
-
-__all__ = [
-    "grad",
-    "hessian",
-    "hvp",
-    "jacfwd",
-    "jacobian",
-    "jacrev",
-    "jvp",
     "stop_gradient",
     "value_and_grad",
     "vhp",

@@ -9,9 +9,10 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.errors import StructureError
-from tapeflow.transforms.derivatives import grad, stop_gradient
+from tapeflow.transforms.derivatives import grad
 from tapeflow.transforms.linearize import Leaves, linearize
 from tapeflow.transforms.operators import JacobianOperator, as_operator, pullback_of
+from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.vmap import vmap
 
 __all__ = [

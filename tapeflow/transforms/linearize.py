@@ -13,7 +13,7 @@ from tapeflow.core.tracer import Tracer, anywhere, plain
 from tapeflow.errors import NotDifferentiableError, StructureError, TargetError
 from tapeflow.recorders import ForwardAccumulator, Variable
 from tapeflow.recorders.checks import differentiable, fit_seed
-from tapeflow.transforms.derivatives import vjp
+from tapeflow.transforms.products import vjp
 from tapeflow.transforms.replay import Program, Replay
 
 __all__ = ["Leaves", "linear_transpose", "linearize"]

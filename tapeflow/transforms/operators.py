@@ -11,8 +11,9 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.errors import StructureError, TargetError
-from tapeflow.transforms.derivatives import grad, vjp
+from tapeflow.transforms.derivatives import grad
 from tapeflow.transforms.linearize import Leaves, linearize
+from tapeflow.transforms.products import vjp
 from tapeflow.transforms.vmap import vmap
 
 __all__ = ["JacobianOperator", "as_operator", "hessian_operator", "hessp", "jacobian_operator", "pullback_of"]
