@@ -9,8 +9,9 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.errors import StructureError
+from tapeflow.transforms._linear_map import LinearMap
 from tapeflow.transforms.derivatives import grad
-from tapeflow.transforms.linearize import Leaves, linearize
+from tapeflow.transforms.linearize import linearize
 from tapeflow.transforms.operators import JacobianOperator, as_operator, pullback_of
 from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.vmap import vmap
@@ -25,24 +26,17 @@ __all__ = [
 ]
 
 
-class _Product:
-    """``J^H H J`` at a point as a linear function of trees: `outer`, if given, is the Hessian in between."""
+def _product(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[..., Any] | None) -> LinearMap:
+    """``J^H H J`` at a point, with ``H`` the Hessian of the loss, if there is one."""
+    value, push = linearize(model, *primals)
+    pull = pullback_of(push)
+    between = None if loss is None else linearize(grad(loss), value)[1].flat
 
-    def __init__(self, model: Callable[..., Any], primals: Sequence[Any], loss: Callable[..., Any] | None) -> None:
-        value, self._push = linearize(model, *primals)
-        self._pull = pullback_of(self._push)
-        self._outer = None if loss is None else linearize(grad(loss), value)[1]
-        self.domain: Leaves = self._push.domain
-        self.range: Leaves = self._push.domain
+    def flat(tangents: list[Any]) -> list[Any]:
+        pushed = push.flat(tangents)
+        return pull(pushed if between is None else between(pushed))
 
-    def __call__(self, *tangents: Any) -> Any:
-        pushed = self._push(*tangents)
-        return self._pull(pushed if self._outer is None else self._outer(pushed))
-
-
-def _applied(product: _Product, tangents: Sequence[Any]) -> Any:
-    out = product(*tangents)
-    return out[0] if len(out) == 1 else out
+    return LinearMap(flat, push.domain, push.domain, f"curvature of {getattr(model, '__name__', 'a function')}")
 
 
 def gauss_newton_product(
@@ -92,7 +86,8 @@ def gauss_newton_product(
     >>> gauss_newton_product(residuals, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([8., 2.])
     """
-    return _applied(_Product(fun, primals, loss), tangents)
+    out = _product(fun, primals, loss)(*tangents)
+    return out[0] if len(out) == 1 else out
 
 
 def gauss_newton_operator(
@@ -127,7 +122,7 @@ def gauss_newton_operator(
     array([[8., 2.],
            [2., 1.]])
     """
-    return as_operator(_Product(fun, primals, loss), symmetric=True)
+    return as_operator(_product(fun, primals, loss), symmetric=True)
 
 
 # ---- Fisher information

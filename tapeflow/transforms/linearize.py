@@ -9,14 +9,18 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.core.forward import dual
-from tapeflow.core.tracer import Tracer, anywhere, plain
-from tapeflow.errors import NotDifferentiableError, StructureError, TargetError
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.errors import NotDifferentiableError, SeedError, StructureError
 from tapeflow.recorders import ForwardAccumulator, Variable
-from tapeflow.recorders.checks import differentiable, fit_seed
+from tapeflow.recorders.checks import differentiable
+from tapeflow.transforms._args import Chosen, is_value, split_aux
+from tapeflow.transforms._leaves import Partition
+from tapeflow.transforms._linear_map import Leaves, LinearMap
+from tapeflow.transforms._results import output, outward
 from tapeflow.transforms.products import vjp
-from tapeflow.transforms.replay import Program, Replay
+from tapeflow.transforms.replay import Program
 
-__all__ = ["Leaves", "linear_transpose", "linearize"]
+__all__ = ["linear_transpose", "linearize"]
 
 
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, operator: bool = False) -> tuple[Any, ...]:
@@ -27,7 +31,8 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ope
     fun : callable
         Plain NumPy code that returns a pytree of arrays, or a pair of one and anything if `has_aux`.
     *primals : pytree of array
-        Arguments of `fun`, all of which are differentiated: real or complex floating-point arrays of any shape.
+        Arguments of `fun`, all of which are differentiated, but for their static leaves: real or complex floating-point
+        arrays of any shape.
     has_aux : bool
         Whether `fun` returns auxiliary output.
     operator : bool
@@ -75,125 +80,24 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ope
     >>> f_jvp(np.array([1.0, 0.0])), f_jvp(np.array([0.0, 1.0]))
     (array([3., 0.]), array([2., 6.]))
     """
-    domain = Leaves.of(primals, "primals")
-    values = [differentiable(x, p) for x, p in zip(domain.read(primals), domain.paths, strict=True)]
+    chosen = Chosen(fun, tuple(primals), range(len(primals)))
+    read = (x.read() if isinstance(x, Variable) else x for x in chosen.leaves)
+    values = [differentiable(x, place) for x, place in zip(read, chosen.places, strict=True)]
     program = Program()
-    tangents = [program.input(shape, dtype) for shape, dtype in domain.kinds]
+    tangents = [program.input(x.shape, x.dtype) for x in values]
     with ForwardAccumulator((), ()) as accumulator:
         duals = [dual(x, t, accumulator) for x, t in zip(values, tangents, strict=True)]
-        out = fun(*pytree.unflatten(domain.spec, duals))
-    out, aux = split_aux(out) if has_aux else (out, None)
-    out = pytree.map_leaves(_array, out)
-    results = accumulator.jvp(out, "zero")
-    value = _outward(out, accumulator.level)
-    replay = program.finish(pytree.flatten(results)[0])
-    f_jvp: Any = _Derivative(fun, domain, Leaves.of(value, "value"), replay)
+        out, aux = split_aux(fun, chosen.call(duals, {}), has_aux)
+    outputs = output(fun, out, "linearize")
+    replay = program.finish(accumulator.jvp(outputs.leaves, "zero"))
+    value = outward(outputs.fill(outputs.leaves), accumulator, reused=True)
+    name = f"derivative of {getattr(fun, '__name__', 'a function')}"
+    f_jvp: Any = LinearMap(replay, Leaves(chosen.partition, "primals"), Leaves(outputs, "value"), name)
     if operator:
         from tapeflow.transforms.operators import as_operator  # which needs this module
 
         f_jvp = as_operator(f_jvp)
-    return (value, f_jvp, _outward(aux, accumulator.level)) if has_aux else (value, f_jvp)
-
-
-class _Derivative:
-    """A replay as a function of trees; `domain` and `range` say what they look like."""
-
-    def __init__(self, fun: Any, domain: Leaves, range_: Leaves, replay: Replay) -> None:
-        self.__name__ = f"derivative of {getattr(fun, '__name__', 'a function')}"
-        self.domain, self.range, self._replay = domain, range_, replay
-
-    def __call__(self, *tangents: Any) -> Any:
-        """Return the tangent of the value."""
-        outs = self._replay(self.domain.fitted(tangents, "tangents"))
-        seen: set[int] = set()
-        return pytree.unflatten(self.range.spec, [_owned(y, seen) for y in outs])
-
-
-def _owned(y: Any, seen: set[int]) -> Any:
-    """A result that shares memory with no other."""
-    if isinstance(y, np.ndarray) and (y.base is not None or not y.flags.writeable or id(y) in seen):
-        y = y.copy()
-    elif isinstance(y, Tracer) and id(y) in seen:
-        y = y._twin()
-    seen.add(id(y))
-    return y[()] if type(y) is np.ndarray and not y.shape else y
-
-
-def _array(x: Any) -> Any:
-    return np.asarray(x)[()] if isinstance(x, (int, float, complex)) else x
-
-
-def _outward(tree: Any, level: int) -> Any:
-    """Results as values of the level outside, which may be written to although a list holds what they are made of."""
-
-    def outward(x: Any) -> Any:
-        while isinstance(x, Tracer) and x._level >= level:
-            x = x._value
-        return x.copy() if type(x) is np.ndarray and not (x.flags.writeable and x.base is None) else x
-
-    return pytree.map_leaves(outward, tree)
-
-
-def split_aux(out: Any) -> tuple[Any, Any]:
-    """Take the result of a function with auxiliary output apart."""
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise TypeError(f"has_aux=True: the function must return a pair (value, aux), not {type(out).__name__}")
-    return out
-
-
-class Leaves:
-    """What the leaves of a tree look like: structure, places, shapes and dtypes, without their values."""
-
-    def __init__(self, spec: Any, paths: list[pytree.Path], kinds: list[tuple[tuple[int, ...], Any]]) -> None:
-        self.spec, self.paths, self.kinds = spec, paths, kinds
-
-    @classmethod
-    def of(cls, tree: Any, name: str) -> Leaves:
-        """Read them off a tree of arrays, numbers, or anything with a shape and a dtype."""
-        leaves, spec, paths = pytree.flatten_with_paths(tree, name)
-        kinds = []
-        for x, path in zip(leaves, paths, strict=True):
-            x = _array(x)
-            if not hasattr(x, "shape") or not hasattr(x, "dtype"):
-                wrong = NotDifferentiableError if name == "primals" else TargetError
-                raise wrong(f"{path} is of type {type(x).__name__}; expected an array (or scalar) of floats")
-            kinds.append((tuple(x.shape), np.dtype(x.dtype)))
-        return cls(spec, paths, kinds)
-
-    def read(self, tree: Any) -> list[Any]:
-        """The leaves of the tree itself; variables give their values."""
-        return [x.read() if isinstance(x, Variable) else x for x in pytree.flatten(tree)[0]]
-
-    def fitted(self, tree: Any, name: str) -> list[Any]:
-        """The leaves of a tree of this structure, copied and converted to these dtypes; zeros for ``None``."""
-        leaves, spec = pytree.flatten(tree)
-        if spec != self.spec:
-            raise StructureError(f"{name} have the structure {spec}, but {self.spec} was expected")
-        return [
-            np.zeros(*kind) if x is None else fit_seed(x, _Like(*kind), path.renamed(name))
-            for x, kind, path in zip(leaves, self.kinds, self.paths, strict=True)
-        ]
-
-    def random(self, rng: np.random.Generator) -> Any:
-        """A tree of normally distributed numbers."""
-        return pytree.unflatten(self.spec, [_normal(rng, *kind) for kind in self.kinds])
-
-    def zeros(self) -> Any:
-        """A tree of zeros."""
-        return pytree.unflatten(self.spec, [np.zeros(*kind)[()] for kind in self.kinds])
-
-
-class _Like:
-    __slots__ = ("dtype", "shape")
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
-        self.shape, self.dtype = shape, dtype
-
-
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
-    x = rng.standard_normal(shape)
-    x = x + 1j * rng.standard_normal(shape) if dtype.kind == "c" else x
-    return np.asarray(x).astype(dtype)[()]
+    return (value, f_jvp, outward(aux, accumulator, reused=True)) if has_aux else (value, f_jvp)
 
 
 # ---- transposes
@@ -243,31 +147,35 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
     >>> difference(np.array([1.0, 10.0]))
     (array([-1., -9., 10.]),)
     """
-    domain = Leaves.of(primals, "primals")
-    for (_, dtype), path in zip(domain.kinds, domain.paths, strict=True):
+    domain = Leaves(_described(primals), "primals")
+    for (_, dtype), place in zip(domain.kinds, domain.places, strict=True):
         if dtype.kind not in "fc":
-            raise NotDifferentiableError(f"{path} has dtype {dtype}; a linear map needs real or complex floats")
+            raise NotDifferentiableError(f"{place} has dtype {dtype}; a linear map needs real or complex floats")
     rng = np.random.default_rng(0)
-    point = domain.random(rng)
-    call = _with_arrays(fun)
-    value, pullback = vjp(call, *point)
-    range_ = Leaves.of(value, "value")
+    value, pullback = vjp(fun, *domain.fill(domain.random(rng)))
+    range_ = Leaves(output(fun, value, "linear_transpose"), "value")
+
+    def flat(cotangent: list[Any]) -> list[Any]:
+        pulled = pullback(range_.fill(list(map(_conj, cotangent))))
+        return list(map(_conj, domain.partition.split(pulled, "primals", "primals")))
 
     def transposed(cotangent: Any) -> tuple[Any, ...]:
-        fitted = [_conj(g) for g in range_.fitted(cotangent, "cotangent")]
-        return pytree.map_leaves(_conj, pullback(pytree.unflatten(range_.spec, fitted)))
+        return domain.fill(flat(range_.fitted(cotangent, "cotangent", SeedError)))
 
     if check:
-        _check_linear(call, transposed, domain, range_, rng)
+        _check_linear(fun, flat, domain, range_, rng)
     return transposed
 
 
-def _with_arrays(fun: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any) -> Any:
-        return pytree.map_leaves(_array, fun(*args))
+def _described(primals: tuple[Any, ...]) -> Partition:
+    """Arguments with arrays in place of what only has a shape and a dtype."""
 
-    call.__name__ = getattr(fun, "__name__", "the function")
-    return call
+    def array(x: Any) -> Any:
+        if is_value(x) or not (hasattr(x, "shape") and hasattr(x, "dtype")):
+            return x
+        return np.broadcast_to(np.zeros((), x.dtype), tuple(x.shape))
+
+    return Partition(pytree.map_leaves(array, primals), lambda accessor: accessor.codify("primals"))
 
 
 def _conj(x: Any) -> Any:
@@ -278,32 +186,39 @@ LARGE = -(2.0**10)
 
 
 def _check_linear(
-    fun: Callable[..., Any], transposed: Callable[..., Any], domain: Leaves, range_: Leaves, rng: np.random.Generator
+    fun: Callable[..., Any],
+    transposed: Callable[[list[Any]], list[Any]],
+    domain: Leaves,
+    range_: Leaves,
+    rng: np.random.Generator,
 ) -> None:
     """Raise unless a function is zero at zero, and at random points what its transpose says."""
-    if any(anywhere(y != 0) for y in pytree.flatten(fun(*domain.zeros()))[0]):
+
+    def call(leaves: list[Any]) -> list[Any]:
+        return output(fun, fun(*domain.fill(leaves)), "linear_transpose").leaves
+
+    if any(anywhere(y != 0) for y in call(domain.zeros())):
         raise _not_linear(fun, "it is not zero at zero")
     u, ct = domain.random(rng), range_.random(rng)
     pulled = transposed(ct)
+    eps = max((np.finfo(dtype).eps for _, dtype in (*domain.kinds, *range_.kinds) if dtype.kind in "fc"), default=0)
     for scale in (1.0, LARGE):
-        v = pytree.map_leaves(lambda x, scale=scale: (x * x.dtype.type(scale))[()], u)
-        out = fun(*v)
-        pairs = [_pairing(out, ct), _pairing(v, pulled)]
-        (left, size0), (right, size1) = pairs
-        eps = max((np.finfo(dtype).eps for _, dtype in (*domain.kinds, *range_.kinds) if dtype.kind in "fc"), default=0)
+        v = [(x * x.dtype.type(scale))[()] for x in u]
+        left, size0 = _pairing(call(v), ct)
+        right, size1 = _pairing(v, pulled)
         if anywhere(~(np.abs(left - right) <= (size0 + size1) * float(eps) ** 0.75)):
             raise _not_linear(fun, "at a random point it is not what its derivative at another one says")
 
 
-def _pairing(a: Any, b: Any) -> tuple[Any, Any]:
+def _pairing(a: list[Any], b: list[Any]) -> tuple[Any, Any]:
     """Real part of the sum of products of all elements, and the sum of their sizes."""
-    products = [plain(x) * plain(y) for x, y in zip(pytree.flatten(a)[0], pytree.flatten(b)[0], strict=True)]
+    products = [plain(x) * plain(y) for x, y in zip(a, b, strict=True)]
     total = sum((np.real(np.sum(p)) for p in products), np.float64(0))
     return total, sum((np.sum(np.abs(p)) for p in products), np.float64(0))
 
 
 def _not_linear(fun: Callable[..., Any], why: str) -> StructureError:
     return StructureError(
-        f"linear_transpose: {fun.__name__} is not linear: {why}. For the derivative of a function that is not linear use "
-        "vjp(fun, *primals), which takes it at a point; check=False skips this test"
+        f"linear_transpose: {getattr(fun, '__name__', 'the function')} is not linear: {why}. For the derivative of a "
+        "function that is not linear use vjp(fun, *primals), which takes it at a point; check=False skips this test"
     )

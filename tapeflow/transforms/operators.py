@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from tapeflow import pytree
 from tapeflow.errors import StructureError, TargetError
+from tapeflow.transforms._linear_map import Flat, Leaves, LinearMap
 from tapeflow.transforms.derivatives import grad
-from tapeflow.transforms.linearize import Leaves, linearize
+from tapeflow.transforms.linearize import linearize
 from tapeflow.transforms.products import vjp
 from tapeflow.transforms.vmap import vmap
 
@@ -27,8 +26,8 @@ class JacobianOperator:
 
     Parameters
     ----------
-    f_jvp : callable
-        What `linearize` returns: a linear function with the attributes ``domain`` and ``range``.
+    f_jvp : LinearMap
+        What `linearize` returns.
     symmetric : bool
         Whether it is its own adjoint.
 
@@ -60,43 +59,41 @@ class JacobianOperator:
     shape: tuple[int, int]
     dtype: np.dtype[Any]
 
-    def __init__(self, f_jvp: Any, *, symmetric: bool = False) -> None:
-        self._push = lambda tangents: f_jvp(*tangents)
-        self._pull_from = partial(pullback_of, f_jvp)
-        self._domain: Leaves = f_jvp.domain
-        self._range: Leaves = f_jvp.range
+    def __init__(self, f_jvp: LinearMap, *, symmetric: bool = False) -> None:
+        self._push = f_jvp.flat
+        self._domain, self._range = f_jvp.domain, f_jvp.range
         self._symmetric = symmetric
-        self._pull: Any = None
-        self._complex = _is_complex(self._domain)
-        for (_, dtype), path in zip(self._range.kinds, self._range.paths, strict=True):
+        self._pull: Flat | None = None
+        self._pull_from = partial(pullback_of, f_jvp)
+        for (_, dtype), place in zip(self._range.kinds, self._range.places, strict=True):
             if dtype.kind not in "fc":
                 raise TargetError(
-                    f"{path} has dtype {dtype}, of which no linear operator can be made; use x.astype(float)"
+                    f"{place} has dtype {dtype}, of which no linear operator can be made; use x.astype(float)"
                 )
         kinds = [dtype for _, dtype in (*self._domain.kinds, *self._range.kinds)]
         dtype = np.result_type(*kinds) if kinds else np.dtype(float)
-        super().__init__(dtype, (_size(self._range), _size(self._domain)))  # type: ignore[call-arg]  # LinearOperator's
-        if self._complex:
+        super().__init__(dtype, (self._range.size, self._domain.size))  # type: ignore[call-arg]  # LinearOperator's
+        if self._domain.is_complex:
             self._check_complex()
 
     # ---- vectors and trees
 
     def ravel_input(self, *primals: Any) -> np.ndarray:
         """Put arguments (or tangents of them) into one vector: the columns' side."""
-        return _ravelled(self._domain, primals)
+        return self._domain.ravel(primals)
 
     def unravel_input(self, vector: Any) -> Any:
         """Rebuild the tuple of arguments from a vector; a single argument stands alone."""
-        trees = _unravelled(self._domain, np.asarray(vector))
+        trees = self._domain.tree(vector)
         return trees[0] if len(trees) == 1 else trees
 
     def ravel_output(self, value: Any) -> np.ndarray:
         """Put a result (or a cotangent of it) into one vector: the rows' side."""
-        return _ravelled(self._range, value)
+        return self._range.ravel(value)
 
     def unravel_output(self, vector: Any) -> Any:
         """Rebuild the structure of the result from a vector."""
-        return _unravelled(self._range, np.asarray(vector))
+        return self._range.tree(vector)
 
     # ---- products
 
@@ -117,7 +114,7 @@ class JacobianOperator:
 
     def _pushed(self, rows: Any, one: bool = False) -> Any:
         """Products with vectors, which are rows."""
-        if rows.dtype.kind == "c" and not self._complex:
+        if rows.dtype.kind == "c" and not self._domain.is_complex:
             return self._pushed(rows.real, one) + 1j * self._pushed(rows.imag, one)
         return _each(self._push, rows, self._domain, self._range, one)
 
@@ -128,7 +125,7 @@ class JacobianOperator:
         if self._pull is None:
             self._pull = self._pull_from()
         whole = _each(self._pull, rows, self._range, self._domain, one)
-        if self._complex or not (rows.dtype.kind == "c" or _is_complex(self._range)):
+        if self._domain.is_complex or not (rows.dtype.kind == "c" or self._range.is_complex):
             return whole
         # A pullback to real arguments gives the real part; the other part is that of a vector turned by a right angle.
         return whole + 1j * _each(self._pull, -1j * rows, self._range, self._domain, one)
@@ -158,57 +155,27 @@ def _linear_operator() -> type:
     return type("JacobianOperator", (JacobianOperator, LinearOperator), {"__doc__": JacobianOperator.__doc__})
 
 
-def as_operator(f_jvp: Any, *, symmetric: bool = False) -> JacobianOperator:
-    """Make a linear function with the attributes ``domain`` and ``range`` a `scipy.sparse.linalg.LinearOperator`."""
+def as_operator(f_jvp: LinearMap, *, symmetric: bool = False) -> JacobianOperator:
+    """Make a linear function a `scipy.sparse.linalg.LinearOperator`."""
     new: JacobianOperator = _linear_operator()(f_jvp, symmetric=symmetric)
     return new
 
 
-def pullback_of(f_jvp: Any) -> Callable[[Any], Any]:
+def pullback_of(f_jvp: LinearMap) -> Flat:
     """The adjoint of a linear function, from a recording of it."""
     # At a random point: what rules decide by tangents, they must decide as for a tangent with no special zeros.
     point = f_jvp.domain.random(np.random.default_rng(0))
-    return vjp(f_jvp, *point)[1]
+    pullback = vjp(lambda *leaves: f_jvp.flat(list(leaves)), *point)[1]
+    return lambda cotangents: list(pullback(cotangents))
 
 
-def _is_complex(leaves: Leaves) -> bool:
-    return any(dtype.kind == "c" for _, dtype in leaves.kinds)
-
-
-def _size(leaves: Leaves) -> int:
-    return sum(math.prod(shape) for shape, _ in leaves.kinds)
-
-
-def _each(function: Callable[[Any], Any], rows: Any, source: Leaves, target: Leaves, one: bool) -> Any:
-    """Apply a linear function of trees to rows: to one as it is, to more as a batch."""
+def _each(flat: Flat, rows: Any, source: Leaves, target: Leaves, one: bool) -> Any:
+    """Apply a linear function to rows: to one as it is, to more as a batch."""
     count = rows.shape[0]
     if count == 0 or not source.kinds or not target.kinds:
-        return np.zeros((count, _size(target)))
-    out = function(_unravelled(source, rows[0])) if one else vmap(function)(_unravelled(source, rows))
-    return np.concatenate([np.reshape(y, (count, -1)) for y in pytree.flatten(out)[0]], axis=1)
-
-
-def _unravelled(leaves: Leaves, vector: Any) -> Any:
-    """Trees whose leaves have the leading axes of an array of vectors."""
-    if vector.shape[-1:] != (_size(leaves),):
-        raise StructureError(f"a vector of shape {vector.shape} does not fit: expected {_size(leaves)} elements")
-    parts, start = [], 0
-    for shape, dtype in leaves.kinds:
-        part = vector[..., start : start + int(np.prod(shape))]
-        start += int(np.prod(shape))
-        part = part.real if part.dtype.kind == "c" and dtype.kind != "c" else part
-        parts.append(np.reshape(part, (*vector.shape[:-1], *shape)).astype(dtype))
-    return pytree.unflatten(leaves.spec, parts)
-
-
-def _ravelled(leaves: Leaves, tree: Any) -> Any:
-    found, spec = pytree.flatten(tree)
-    if spec != leaves.spec:
-        raise StructureError(f"expected the structure {leaves.spec}, got {spec}")
-    for x, (shape, _), path in zip(found, leaves.kinds, leaves.paths, strict=True):
-        if np.shape(x) != shape:
-            raise StructureError(f"{path} has shape {np.shape(x)}; expected {shape}")
-    return np.concatenate([np.ravel(x) for x in found]) if found else np.zeros(0)
+        return np.zeros((count, target.size))
+    outs = flat(source.unravel(rows[0])) if one else vmap(flat)(source.unravel(rows))
+    return np.concatenate([np.reshape(y, (count, -1)) for y in outs], axis=1)
 
 
 def jacobian_operator(fun: Callable[..., Any], *primals: Any) -> JacobianOperator:

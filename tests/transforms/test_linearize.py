@@ -14,10 +14,20 @@ import pytest
 from cases import CASES, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_laws import direction, inner, leaves, pull, push
 
-from tapeflow import grad, hvp, jacobian, jvp, linear_transpose, linearize, vjp, vmap
-from tapeflow.core.primitive import FUNCTIONS
+from tapeflow import (
+    ForwardAccumulator,
+    GradientTape,
+    Variable,
+    grad,
+    hvp,
+    jacobian,
+    jvp,
+    linear_transpose,
+    linearize,
+    vjp,
+    vmap,
+)
 from tapeflow.core.rules import general
 from tapeflow.errors import (
     MissingRuleError,
@@ -43,6 +53,39 @@ class Model:
 
 
 # ---- the law
+
+
+def leaves(out: Any) -> list[Any]:
+    """Differentiable outputs, in order."""
+    parts = out if isinstance(out, (tuple, list)) else [out]
+    return [p for p in parts if (p if hasattr(p, "dtype") else np.asarray(p)).dtype.kind in "fc"]
+
+
+def direction(args: tuple[np.ndarray, ...], seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    out = []
+    for a in args:
+        d = rng.normal(size=a.shape)
+        out.append((d + 1j * rng.normal(size=a.shape) if a.dtype.kind == "c" else d).astype(a.dtype))
+    return out
+
+
+def inner(a: Any, b: Any) -> float:
+    return float(np.sum(np.real(np.conj(np.asarray(a)) * np.asarray(b))))
+
+
+def push(case: Case, args: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
+    with ForwardAccumulator(tuple(args), tuple(tangents)) as acc:
+        outs = leaves(case.call(*acc.primals))
+        return outs, [np.asarray(acc.jvp(y, "zero")) for y in outs]
+
+
+def pull(case: Case, args: Any, cotangents: Any) -> list[np.ndarray]:
+    with GradientTape() as tape:
+        x = tape.watch(tuple(args))
+        outs = leaves(case.call(*x))
+    known = [(y, g) for y, g in zip(outs, cotangents, strict=True) if hasattr(y, "numpy")]
+    return list(tape.gradient([y for y, _ in known], x, [g for _, g in known], "zero"))
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.id) for c in CASES if "jvp" not in c.skip])
@@ -110,8 +153,28 @@ def test_auxiliary_output() -> None:
     np.testing.assert_array_equal(f_jvp(T), 2 * X * T)
     assert isinstance(aux["seen"], np.ndarray)
     assert aux["n"] == 3
-    with pytest.raises(TypeError, match="has_aux=True: the function must return a pair"):
+    with pytest.raises(TypeError, match="has_aux=True: <lambda> must return a pair"):
         linearize(lambda x: x, X, has_aux=True)
+
+
+def test_static_leaves_stay() -> None:
+    fun = lambda p: {"y": p["f"](p["w"]), "name": p["name"]}  # noqa: E731
+    p = {"w": X, "f": np.sin, "name": "text"}
+    value, f_jvp = linearize(fun, p)
+    assert value["name"] == "text"
+    out = f_jvp({"w": T, "f": None, "name": "text"})
+    assert out["name"] == "text"
+    np.testing.assert_allclose(out["y"], np.cos(X) * T)
+    assert repr(f_jvp) == "<derivative of <lambda>: 3 elements to 3>"
+    transposed = linear_transpose(lambda p: p["w"] * 2, p)
+    np.testing.assert_array_equal(transposed(T)[0]["w"], 2 * T)
+
+
+def test_variables() -> None:
+    v = Variable(X)
+    value, f_jvp = linearize(lambda x: np.sin(x) * v, v)
+    np.testing.assert_array_equal(value, np.sin(X) * X)
+    np.testing.assert_allclose(f_jvp(T), np.cos(X) * X * T)
 
 
 def test_results_that_do_not_depend_on_the_primals_and_numbers() -> None:
@@ -326,7 +389,7 @@ def test_dead_operations_are_dropped_and_no_handle_lives_on() -> None:
         return x * 2
 
     _, f_jvp = linearize(fun, X)
-    assert len(f_jvp._replay.instructions) == 1
+    assert len(f_jvp.flat.instructions) == 1
     gc.collect()
     assert alive[0]() is None
 
@@ -416,13 +479,12 @@ def test_rules_that_write_into_tangents() -> None:
 
 
 def test_bad_primals_and_results() -> None:
-    with pytest.raises(NotDifferentiableError, match=r"primals\[1\]\['n'\] has dtype int64, which has no derivative"):
+    with pytest.raises(NotDifferentiableError, match=r"y\['n'\] has dtype int64, which has no derivative"):
         linearize(lambda x, y: x, X, {"n": np.arange(3)})
-    with pytest.raises(NotDifferentiableError, match=r"primals\[0\] is of type str"):
+    with pytest.raises(NotDifferentiableError, match="x is of type str, and nothing in the arguments"):
         linearize(lambda x: x, "text")
-    with pytest.raises(TargetError, match=r"\['name'\] is a str"):
-        linearize(lambda x: {"y": x, "name": "text"}, X)
-    assert "np.unique" not in FUNCTIONS
+    with pytest.raises(TargetError, match=r"linearize: output\['name'\] is a str, not an array"):
+        linearize(lambda x: {"name": "text"}, X)
 
 
 def test_a_function_without_a_rule() -> None:
@@ -436,9 +498,9 @@ def test_bad_tangents_name_the_leaf() -> None:
         f_jvp({"w": [np.ones(2)]})
     with pytest.raises(SeedError, match=r"tangents\[0\]\['w'\]\[0\] is complex"):
         f_jvp({"w": [1j * X]})
-    with pytest.raises(StructureError, match="tangents have the structure"):
+    with pytest.raises(StructureError, match=r"tangents\[0\] is a dict of 1 \('v'\), expected a dict of 1 \('w'\)"):
         f_jvp({"v": [X]})
-    with pytest.raises(StructureError, match="tangents have the structure"):
+    with pytest.raises(StructureError, match=r"tangents is a tuple of 2 .*, expected a tuple of 1"):
         f_jvp({"w": [X]}, X)
 
 
@@ -476,10 +538,9 @@ def test_transpose_is_the_transposed_matrix(fun: Any, shape: Any) -> None:
 
 
 def test_transpose_of_trees_and_descriptions() -> None:
-    @dataclass
     class Shape:
-        shape: tuple[int, ...]
-        dtype: Any
+        shape = (3,)
+        dtype = np.dtype(np.float64)
 
     fun = lambda p, x: {"y": p[0] * 2 + x[:2], "z": np.sum(x)}  # noqa: E731
     transposed = linear_transpose(fun, [np.zeros(2)], np.zeros(3, np.float32))
@@ -487,8 +548,9 @@ def test_transpose_of_trees_and_descriptions() -> None:
     np.testing.assert_array_equal(p[0], [2.0, 4.0])
     np.testing.assert_array_equal(x, [11.0, 12.0, 10.0])
     assert x.dtype == np.float32
-    described = linear_transpose(lambda x: A @ x, np.broadcast_to(np.nan, 3))
-    np.testing.assert_array_equal(described(np.ones(2))[0], A.T @ np.ones(2))
+    for description in (Shape(), np.broadcast_to(np.nan, 3)):
+        described = linear_transpose(lambda x: A @ x, description)
+        np.testing.assert_array_equal(described(np.ones(2))[0], A.T @ np.ones(2))
 
 
 def test_complex_transposes_do_not_conjugate() -> None:
@@ -537,11 +599,11 @@ def test_bad_cotangents_and_primals() -> None:
     transposed = linear_transpose(lambda x: {"y": A @ x}, np.zeros(3))
     with pytest.raises(SeedError, match=r"cotangent\['y'\] has shape \(3,\), but .* shape \(2,\)"):
         transposed({"y": np.zeros(3)})
-    with pytest.raises(StructureError, match="cotangent have the structure"):
+    with pytest.raises(SeedError, match="cotangent is a leaf, expected a dict of 1"):
         transposed(np.zeros(2))
     with pytest.raises(NotDifferentiableError, match=r"primals\[0\] has dtype int64; a linear map needs"):
         linear_transpose(lambda x: x, np.arange(3))
-    with pytest.raises(NotDifferentiableError, match=r"primals\[0\] is of type str"):
+    with pytest.raises(NotDifferentiableError, match="x is of type str"):
         linear_transpose(lambda x: x, "text")
 
 
