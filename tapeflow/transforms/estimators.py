@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapeflow.errors import StructureError
-from tapeflow.transforms.operators import hessian_operator
+from tapeflow.transforms._linear_map import LinearMap
+from tapeflow.transforms.operators import as_operator, hessian_operator
 
 __all__ = ["Estimate", "hessian_diagonal_estimate", "hessian_trace", "hutchinson_diagonal", "hutchinson_trace"]
 
@@ -64,6 +65,7 @@ class _Sampler:
 
 def _products(operator: Any, size: int | None) -> tuple[Callable[[Any], Any], int, np.dtype]:
     """What multiplies columns, their length, and the dtype."""
+    operator = as_operator(operator) if isinstance(operator, LinearMap) else operator
     if callable(operator) and not hasattr(operator, "shape"):
         if size is None:
             raise StructureError("a function that multiplies by a matrix was given without its size: pass size=n")
@@ -97,7 +99,8 @@ def hutchinson_trace(
     Parameters
     ----------
     operator : LinearOperator, matrix, or callable
-        A square matrix, or what multiplies a vector of length `size` by one.
+        A square matrix, or what multiplies a vector of length `size` by one. The linear function of `linearize` is an
+        operator, too.
     size : int, optional
         Number of rows, if `operator` is a function.
     rng : numpy.random.Generator

@@ -19,6 +19,7 @@ from tapeflow import (
     ForwardAccumulator,
     GradientTape,
     Variable,
+    gauss_newton_product,
     grad,
     hvp,
     jacobian,
@@ -656,3 +657,77 @@ def test_random_programs(ops: Any, seed: int) -> None:
     (pulled,) = vjp(f_jvp, t)[1](ct)
     assert abs(inner(pulled, t) - sum(inner(c, b) for c, b in zip(ct, want, strict=True))) < 1e-10
     np.testing.assert_allclose(pulled, vjp(fun, x)[1](ct)[0], rtol=1e-10, atol=1e-12)
+
+
+# ---- compositions: a transform by way of a linear map, and the same without one
+
+
+def program(x: Any) -> Any:
+    y = np.zeros_like(x)
+    y[1:] = np.sin(x[:-1]) * x[0]
+    y[0] += np.sum(x**2)
+    a = np.stack([y, np.where(x > 0, np.sqrt(np.abs(x)), x * y)])
+    a.T[0] *= x[1]
+    return a[0] * np.tanh(a[1]) + np.max(x)
+
+
+def pushed(f: Any) -> Any:
+    return lambda x: linearize(f, x)[1](X * x)
+
+
+def pushed_plainly(f: Any) -> Any:
+    return lambda x: jvp(f, (x,), (X * x,))[1]
+
+
+def pulled(f: Any) -> Any:
+    return lambda x: linear_transpose(linearize(f, x)[1], X, check=False)(T * x)[0]
+
+
+def pulled_plainly(f: Any) -> Any:
+    return lambda x: vjp(f, x)[1](T * x)[0]
+
+
+def several(f: Any) -> Any:
+    return lambda x: np.sum(vmap(linearize(f, x)[1])(np.stack([X, T * x])), axis=0)
+
+
+def several_plainly(f: Any) -> Any:
+    return lambda x: jvp(f, (x,), (X,))[1] + jvp(f, (x,), (T * x,))[1]
+
+
+def curved(f: Any) -> Any:
+    return lambda x: gauss_newton_product(f, (x,), (X,))
+
+
+def curved_plainly(f: Any) -> Any:
+    return lambda x: vjp(f, x)[1](jvp(f, (x,), (X,))[1])[0]
+
+
+def mapped(f: Any) -> Any:
+    return lambda x: np.sum(vmap(f)(np.stack([x, 2 * x, T * x])), axis=0)
+
+
+def mapped_plainly(f: Any) -> Any:
+    return lambda x: f(x) + f(2 * x) + f(T * x)
+
+
+TRANSFORMS = [
+    (pushed, pushed_plainly),
+    (pulled, pulled_plainly),
+    (several, several_plainly),
+    (curved, curved_plainly),
+    (mapped, mapped_plainly),
+    (pushed_plainly, pushed_plainly),
+    (pulled_plainly, pulled_plainly),
+]
+STACKS = [(a, b) for a in TRANSFORMS for b in TRANSFORMS]
+STACKS += [(a, b, c) for k, (a, b) in enumerate(STACKS) for c in TRANSFORMS[k % 3 :: 3]]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("stack", STACKS, ids=lambda s: "-".join(t[0].__name__ for t in s))
+def test_compositions(stack: Any) -> None:
+    by_maps = plainly = program
+    for transform, reference in stack:
+        by_maps, plainly = transform(by_maps), reference(plainly)
+    x = np.array([0.3, 0.8, -0.6])
+    np.testing.assert_allclose(by_maps(x), plainly(x), rtol=1e-9, atol=1e-9)
