@@ -418,6 +418,31 @@ def test_poles_of_gradients() -> None:
     np.testing.assert_allclose(linearize(grad(fun), x)[1](np.ones(2)), hvp(fun, (x,), (np.ones(2),)))
 
 
+SINGULAR = {
+    "where-power": lambda x: np.sum(np.where(x > 0, x**1.5, 0)),
+    "where-log": lambda x: np.sum(np.where(x > 0, np.log(x) ** 2, x**2)),
+    "sqrt-of-square": lambda x: np.sum(np.sqrt(x * x)),
+    "sqrt-product": lambda x: np.sum(np.sqrt(x) * x),
+    "norm": lambda x: np.linalg.norm(x - x[0]),
+    "sinc": lambda x: np.sum(np.where(x != 0, np.sin(x) / x, 1.0)),
+    "hypot": lambda x: np.sum(np.hypot(x, 2 * x)),
+    "cbrt": lambda x: np.sum(np.cbrt(x) ** 4),
+    "product": lambda x: np.prod(x) * np.sum(x),
+    "power": lambda x: np.sum(np.where(x > 0, x**x, 1)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SINGULAR)
+@pytest.mark.parametrize("x", [[0.0, 1, 2, 0.5], [0.0, 0, 1, -1], [0.0, 0, 0, 0]])
+def test_at_singular_points_a_replay_is_the_jvp_too(name: str, x: Any) -> None:
+    fun, x = SINGULAR[name], np.array(x)
+    first, second = linearize(fun, x)[1], linearize(grad(fun), x)[1]
+    for t in (np.zeros(4), np.ones(4), *np.eye(4), np.array([0.3, -0.2, 0.5, 0])):
+        np.testing.assert_allclose(first(t), jvp(fun, (x,), (t,))[1])
+        np.testing.assert_allclose(second(t), hvp(fun, (x,), (t,)))
+
+
 def custom(name: str, jvp_rule: Any) -> Any:
     return general(name, lambda x: 2 * x, jvp_rule, lambda xp, g: 2 * g)
 
