@@ -22,6 +22,7 @@ __all__ = [
     "TapeStateError",
     "TargetError",
     "TracedConversionError",
+    "UnconnectedError",
 ]
 
 
@@ -59,6 +60,10 @@ class StructureError(TapeError, ValueError, TypeError):
 
 class IndependenceError(TapeError, ValueError):
     """Elements of a batch that were said to be independent depend on each other."""
+
+
+class UnconnectedError(TapeError, ValueError):
+    """There is no path from a source to the targets, and that was to be an error."""
 
 
 class MissingRuleError(TapeError, TypeError):
