@@ -2,7 +2,7 @@
 
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
-from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp, vmap
+from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, primitive, stop_gradient, value_and_grad, vjp, vmap
 
 __all__ = [
     "ForwardAccumulator",
@@ -17,6 +17,7 @@ __all__ = [
     "jvp",
     "numpy",
     "ops",
+    "primitive",
     "pytree",
     "stop_gradient",
     "value_and_grad",
