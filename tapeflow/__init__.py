@@ -2,13 +2,30 @@
 
 from tapeflow import backends, errors, numpy, ops, pytree
 from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
-from tapeflow.transforms import grad, hessian, hvp, jacobian, jvp, primitive, stop_gradient, value_and_grad, vjp, vmap
+from tapeflow.transforms import (
+    custom_gradient,
+    custom_jvp,
+    custom_vjp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    primitive,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 
 __all__ = [
     "ForwardAccumulator",
     "GradientTape",
     "Variable",
     "backends",
+    "custom_gradient",
+    "custom_jvp",
+    "custom_vjp",
     "errors",
     "grad",
     "hessian",

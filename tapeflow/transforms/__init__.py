@@ -1,8 +1,23 @@
 """Transforms: functions in, functions out."""
 
 from tapeflow.transforms.custom_primitive import primitive
+from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom_vjp
 from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
 from tapeflow.transforms.jacobian import hessian, jacobian
 from tapeflow.transforms.vmap import vmap
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "primitive", "stop_gradient", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "custom_gradient",
+    "custom_jvp",
+    "custom_vjp",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "primitive",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

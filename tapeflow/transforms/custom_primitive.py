@@ -46,7 +46,7 @@ class UserPrimitive(Primitive):
         batch: Callable[..., Any] | None = None,
         nout: int | None = None,
     ) -> None:
-        name = name or getattr(function, "__name__", repr(function))
+        name = str(name or getattr(function, "__name__", None) or repr(function))
         super().__init__(
             name, self._evaluate, elementwise=elementwise, linear=linear, batch=batch, refuses=True, check=self._check
         )
@@ -168,7 +168,9 @@ class UserPrimitive(Primitive):
         takes = {p.name for p in parameters}
         lacking = [n for n in self._defaults if n not in takes]
         if lacking and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            raise ValueError(f"{self.name}.def_{mode}: the rule does not take the parameter {lacking[0]!r} (or **params)")
+            raise ValueError(
+                f"{self.name}.def_{mode}: the rule does not take the parameter {lacking[0]!r} (or **params)"
+            )
         return Rule(rule, tuple(names))
 
     def _arrange(self) -> None:
@@ -201,7 +203,9 @@ class UserPrimitive(Primitive):
 
     def _missing(self, i: int) -> Rule:
         def refuse(xp: Any, g: Any, **params: Any) -> Any:
-            which = "" if self.variadic or len(self.operands) == 1 else f" with respect to operand {i} ({self.operands[i]})"
+            which = (
+                "" if self.variadic or len(self.operands) == 1 else f" with respect to operand {i} ({self.operands[i]})"
+            )
             raise MissingRuleError(
                 f"{self.name} has no derivative rule{which}; give one of the two modes by .def_jvp(...) or .def_vjp(...)"
             )
@@ -327,7 +331,7 @@ class UserPrimitive(Primitive):
         if backend_for(y) is None:
             if not isinstance(y, (bool, int, float, complex)):
                 raise StructureError(
-                    f"{self.name} returned a {type(y).__name__}; expected an array, or a tuple of arrays for several results"
+                    f"{self.name} returned a {type(y).__name__}; expected an array, or a tuple of arrays for several"
                 )
             return np.asarray(y)[()]
         if isinstance(y, np.ndarray) and any(isinstance(x, np.ndarray) and np.may_share_memory(x, y) for x in operands):
