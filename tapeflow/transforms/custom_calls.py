@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core import stack
@@ -15,7 +17,7 @@ from tapeflow.core.forward import Dual
 from tapeflow.core.tracer import Tracer
 from tapeflow.core.wengert import Entry, Recorded, WengertList
 from tapeflow.errors import StructureError
-from tapeflow.recorders import Variable
+from tapeflow.recorders import GradientTape, Variable
 
 __all__ = ["Capture", "followed", "guarded", "name_of", "reading", "resolved"]
 
@@ -45,10 +47,7 @@ def resolved(
         If a keyword-only argument is being differentiated: a rule gives gradients by position.
     """
     if kwargs or defaults:
-        try:
-            signature = inspect.signature(fun)
-        except (ValueError, TypeError):
-            signature = None
+        signature = _signature(fun)
         if signature is not None:
             bound = signature.bind(*args, **kwargs)
             if defaults or not _keyword_only(signature, bound.kwargs):
@@ -62,6 +61,15 @@ def resolved(
                 "position. Make it a positional parameter, or pass stop_gradient of it"
             )
     return args, kwargs
+
+
+def _signature(fun: Any) -> inspect.Signature | None:
+    if isinstance(fun, np.ufunc):  # newer versions of NumPy give them one, with all their options
+        return None
+    try:
+        return inspect.signature(fun)
+    except (ValueError, TypeError):  # written in C
+        return None
 
 
 def _keyword_only(signature: inspect.Signature, kwargs: Iterable[str]) -> bool:
@@ -120,6 +128,9 @@ class Capture:
         self._lists: dict[int, tuple[WengertList, int, set[int]]] = {}
         self._duals: set[int] = set()
         self._given = set(map(id, given))
+        for recorder in stack.active():
+            if isinstance(recorder, GradientTape):
+                self._start(recorder._wengert)
         for x in given:
             self.allow(x)
 
@@ -127,11 +138,16 @@ class Capture:
         """Let results depend on a value."""
         for x in _levels(value):
             if isinstance(x, Recorded):
-                wengert = x._list
-                _, start, allowed = self._lists.setdefault(id(wengert), (wengert, wengert.tick(), set()))
+                start, allowed = self._start(x._list)
                 allowed |= _roots(x._entry, start)
             elif isinstance(x, Dual):
                 self._duals.add(id(x._accumulator))
+
+    def _start(self, wengert: WengertList) -> tuple[int, set[int]]:
+        """What was the newest entry of a list when it was first seen, and the entries on which results may depend."""
+        if id(wengert) not in self._lists:
+            self._lists[id(wengert)] = (wengert, wengert.tick(), set())
+        return self._lists[id(wengert)][1:]
 
     def require_none(self, results: list[Any], functions: Iterable[Any], name: str) -> None:
         """Check the results of a body.
