@@ -16,6 +16,7 @@ from tapeflow.transforms import (
     value_and_grad,
     vjp,
     vmap,
+    wrap,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "vmap",
+    "wrap",
 ]

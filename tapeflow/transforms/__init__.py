@@ -5,6 +5,7 @@ from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom
 from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
 from tapeflow.transforms.jacobian import hessian, jacobian
 from tapeflow.transforms.vmap import vmap
+from tapeflow.transforms.wrap import wrap
 
 __all__ = [
     "custom_gradient",
@@ -20,4 +21,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "vmap",
+    "wrap",
 ]

@@ -33,10 +33,8 @@ def fitted(value: Any, shape: tuple[int, ...], dtype: Any, what: str, *, broadca
         return None
     if not isinstance(value, Traced) and backend_for(value) is None:
         value = np.asarray(value)
-        if value.dtype.kind not in "fciub":
-            raise RuleError(
-                f"{what}: expected an array of shape {shape} and dtype {dtype}, or None; found {value!r:.60}"
-            )
+    if value.dtype.kind not in "fciub":
+        raise RuleError(f"{what}: expected an array of shape {shape} and dtype {dtype}, or None; found {value!r:.60}")
     if tuple(value.shape) != shape and not (broadcasts and _goes_with(tuple(value.shape), shape)):
         raise RuleError(f"{what}: expected shape {shape}, found {tuple(value.shape)}")
     if value.dtype.kind == "c" and dtype.kind != "c":

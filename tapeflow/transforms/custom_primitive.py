@@ -15,6 +15,7 @@ from tapeflow.core.primitive import Primitive, Rule, Traced, bind
 from tapeflow.core.reverse import fit
 from tapeflow.errors import MissingRuleError, StructureError, TracedConversionError
 from tapeflow.transforms.custom_checks import as_outputs, fitted, meta
+from tapeflow.transforms.custom_opaque import attempted
 from tapeflow.transforms.derived import seeded, transposed
 
 __all__ = ["UserPrimitive", "primitive"]
@@ -193,7 +194,7 @@ class UserPrimitive(Primitive):
     def _reverse(self, i: int, jvp: Rule | None, vjp: Rule | None) -> Rule:
         own = None if self.variadic else i
         if vjp is not None:
-            return Rule(functools.partial(self._pull, vjp), vjp.names)
+            return Rule(functools.partial(self._pull, vjp), ("i", "shapes", *vjp.names))
         if jvp is None and not self.linear:
             return self._missing(i)
         if jvp is None:
@@ -221,15 +222,20 @@ class UserPrimitive(Primitive):
         single = not isinstance(y, tuple)
         ys = [y] if single else list(y)
         what = self._what("forward", i)
-        outs = as_outputs(rule.function(xp, t, **kept, **params), len(ys), single, what)
-        tangents = [self._tangent(c, v, what) for c, v in zip(outs, ys, strict=True)]
+        metas = [meta(v) for v in ys]
+
+        def call(t: Any, kept: dict[str, Any]) -> list[Any]:
+            outs = as_outputs(rule.function(xp, t, **kept, **params), len(ys), single, what)
+            return [self._tangent(c, *m, what) for c, m in zip(outs, metas, strict=True)]
+
+        tangents = attempted(what, call, t, kept)
         return tangents[0] if single else tuple(tangents)
 
-    def _tangent(self, c: Any, y: Any, what: str) -> Any:
-        if c is None or getattr(y, "dtype", None) is None or y.dtype.kind not in "fc":
-            return None
-        c = fitted(c, *meta(y), what, broadcasts=self.elementwise)
-        return np.broadcast_to(c, y.shape) if c.shape != y.shape else c
+    def _tangent(self, c: Any, shape: tuple[int, ...], dtype: Any, what: str) -> Any:
+        if c is None or dtype.kind not in "fc":
+            return np.zeros(shape, dtype)
+        c = fitted(c, shape, dtype, what, broadcasts=self.elementwise)
+        return np.broadcast_to(c, shape) if c.shape != shape else c
 
     def _push_by_transposing(
         self, xp: Any, t: Any, rule: Rule, i: int, x: Any, y: Any, kept: dict[str, Any], params: Any
@@ -237,16 +243,21 @@ class UserPrimitive(Primitive):
         single = not isinstance(y, tuple)
 
         def apply(*gs: Any) -> list[Any]:
-            c = rule.function(xp, gs[0] if single else gs, **kept, **params)
-            c = self._check(xp, c, *meta(x), i)
-            return [c if c is None else fit(xp, c, *meta(x))]
+            c = self._pulled(xp, gs[0] if single else gs, rule, i, x.shape, kept, params)
+            return [fit(xp, self._check(xp, c, *meta(x), i), *meta(x))]
 
         tangents = transposed(xp, apply, [meta(v) for v in ([y] if single else y)], [t], self.name)
         return tangents[0] if single else tuple(tangents)
 
-    def _pull(self, rule: Rule, xp: Any, g: Any, *kept: Any, **params: Any) -> Any:
-        c = rule.function(xp, g, **dict(zip(rule.names, kept, strict=True)), **params)
-        return xp.zeros_like(g) if c is None and self.elementwise else c
+    def _pull(self, rule: Rule, xp: Any, g: Any, i: int, shapes: Any, *kept: Any, **params: Any) -> Any:
+        return self._pulled(xp, g, rule, i, shapes[i], dict(zip(rule.names, kept, strict=True)), params)
+
+    def _pulled(self, xp: Any, g: Any, rule: Rule, i: int, shape: Any, kept: dict[str, Any], params: Any) -> Any:
+        def call(g: Any, kept: dict[str, Any]) -> list[Any]:
+            c = rule.function(xp, g, **kept, **params)
+            return [xp.zeros(shape) if c is None else c if hasattr(c, "dtype") else np.asarray(c)]
+
+        return attempted(self._what("reverse", i), call, g, kept)[0]
 
     def _pull_by_transposing(
         self, xp: Any, g: Any, rule: Rule, i: int, x: Any, kept: dict[str, Any], params: Any
@@ -313,8 +324,16 @@ class UserPrimitive(Primitive):
                 raise StructureError(f"{self.name}: the parameter {name!r} is missing")
         return params
 
+    @staticmethod
+    def _handed_over(x: Any) -> Any:
+        """An operand as the function gets it: it must not write into what a tape keeps."""
+        if isinstance(x, np.ndarray) and x.flags.writeable:
+            x = x.view()
+            x.flags.writeable = False
+        return x
+
     def _evaluate(self, *operands: Any, **params: Any) -> Any:
-        out = self.function(*map(_read_only, operands), **params)
+        out = self.function(*map(self._handed_over, operands), **params)
         if self.nout is not None and self.nout > 1 and not (isinstance(out, tuple) and len(out) == self.nout):
             found = f"{len(out)}" if isinstance(out, tuple) else f"a {type(out).__name__}"
             raise StructureError(f"{self.name}: expected a tuple of {self.nout} results, found {found}")
@@ -344,14 +363,6 @@ def _call(body: Any, rule: Rule, own: int | None, xp: Any, g: Any, i: int, x: An
     more = len(rest) - len(rule.names)
     kept = dict(zip(rule.names, rest[more:], strict=True))
     return body(xp, g, rule, i, x if own is not None else x[i], *rest[:more], kept, params)
-
-
-def _read_only(x: Any) -> Any:
-    """Foreign code must not write into what a tape keeps."""
-    if isinstance(x, np.ndarray) and x.flags.writeable:
-        x = x.view()
-        x.flags.writeable = False
-    return x
 
 
 @overload
