@@ -60,11 +60,7 @@ class UserPrimitive(Primitive):
         self._arrange()
 
     def _read_signature(self) -> None:
-        try:
-            parameters = list(inspect.signature(self.function).parameters.values())
-        except (ValueError, TypeError):  # written in C
-            parameters = [inspect.Parameter("operands", inspect.Parameter.VAR_POSITIONAL)]
-            parameters.append(inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD))
+        parameters = _parameters(self.function)
         self.operands = [p.name for p in parameters if p.kind in POSITIONAL]
         self._operand_defaults = [p.default for p in parameters if p.kind in POSITIONAL]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -356,6 +352,16 @@ class UserPrimitive(Primitive):
         if isinstance(y, np.ndarray) and any(isinstance(x, np.ndarray) and np.may_share_memory(x, y) for x in operands):
             return y.copy()  # what the tape keeps must not change with what the caller gets
         return y
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    if isinstance(function, np.ufunc):  # newer versions of NumPy give them a signature, with all their options
+        return [inspect.Parameter(f"x{k}", inspect.Parameter.POSITIONAL_ONLY) for k in range(function.nin)]
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):  # written in C
+        operands = inspect.Parameter("operands", inspect.Parameter.VAR_POSITIONAL)
+        return [operands, inspect.Parameter("params", inspect.Parameter.VAR_KEYWORD)]
 
 
 def _call(body: Any, rule: Rule, own: int | None, xp: Any, g: Any, i: int, x: Any, *rest: Any, **params: Any) -> Any:

@@ -154,10 +154,10 @@ class Wrapped(UserPrimitive):
                 "vjp= or jvp= instead of jac="
             )
 
-        def call(xs: list[Any], ys: list[Any]) -> list[Any]:
+        def call(nothing: Any, xs: list[Any], ys: list[Any]) -> list[Any]:
             return [j for row in self._blocks(self._call("jac", xs, **params), xs, ys) for j in row]
 
-        found = iter(attempted(f"the jac of {self.name}", call, xs, ys))
+        found = iter(attempted(f"the jac of {self.name}", call, (), xs, ys))
         rows = [[next(found) for _ in floating] for _ in ys]
         blocks: dict[int, dict[complex, list[Any]]]
         blocks = {k: {1: [row[n] for row in rows]} for n, k in enumerate(floating)}
@@ -198,7 +198,7 @@ class Wrapped(UserPrimitive):
         def blocks(i: int) -> dict[complex, list[Any]]:
             units: tuple[complex, ...] = (1, 1j) if xs[i].dtype.kind == "c" else (1,)
             call = functools.partial(self._quotients, i, params)
-            return {u: list(opaque(what, why, functools.partial(call, u), xs, ys)) for u in units}
+            return {u: list(opaque(what, why, functools.partial(call, u), (), xs, ys)) for u in units}
 
         def direct(ts: Sequence[Any]) -> list[Any]:
             return self._quotient(xs, ys, ts, params)
@@ -211,7 +211,9 @@ class Wrapped(UserPrimitive):
         found = quotients(self._plainly(params), xs, ts, ys, self._rules["step"], self.name)
         return [d.astype(y.dtype) if y.dtype.kind in "fc" else np.zeros_like(y) for d, y in zip(found, ys, strict=True)]
 
-    def _quotients(self, i: int, params: dict[str, Any], unit: complex, xs: list[Any], ys: list[Any]) -> list[Any]:
+    def _quotients(
+        self, i: int, params: dict[str, Any], unit: complex, nothing: Any, xs: list[Any], ys: list[Any]
+    ) -> list[Any]:
         """Columns of the Jacobians of all results: quotients in the direction of each entry of an operand."""
         x = xs[i]
         size = math.prod(x.shape[self._lead :])
