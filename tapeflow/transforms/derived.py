@@ -49,14 +49,16 @@ def transposed(
 
     Returns
     -------
-    list of array
-        One for each input.
+    list of array or None
+        One for each input, ``None`` for integers.
 
     Raises
     ------
     RuleError
         If the map turns out not to be linear.
     """
+    if any(dtype.kind not in "fc" for _, dtype in metas):
+        return _without_integers(xp, apply, metas, seeds, name, remedy)
     probes = [xp.asarray(_probe(shape, dtype)) for shape, dtype in metas]
     try:
         outs, shares = _recorded(apply, probes, seeds)
@@ -67,6 +69,25 @@ def transposed(
     _require_linear(probes, shares, outs, seeds, name, remedy)
     if remedy:
         _require_scaling(apply, probes, outs, name, remedy)
+    return shares
+
+
+def _without_integers(
+    xp: Any, apply: Map, metas: Sequence[Meta], seeds: Sequence[Any], name: str, remedy: str
+) -> list[Any]:
+    """The same for a map of which some inputs can be nothing but zero."""
+    places = [k for k, (_, dtype) in enumerate(metas) if dtype.kind in "fc"]
+
+    def filled(*values: Any) -> Sequence[Any]:
+        inputs = [xp.zeros(*m) for m in metas]
+        for k, v in zip(places, values, strict=True):
+            inputs[k] = v
+        return apply(*inputs)
+
+    shares: list[Any] = [None] * len(metas)
+    found = transposed(xp, filled, [metas[k] for k in places], seeds, name, remedy=remedy)
+    for k, share in zip(places, found, strict=True):
+        shares[k] = share
     return shares
 
 

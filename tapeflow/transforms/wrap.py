@@ -72,7 +72,7 @@ class Wrapped(UserPrimitive):
     # ---- the two modes
 
     def _pull_one(self, xp: Any, g: Any, i: int, xs: Any, y: Any, *, level: int, **params: Any) -> Any:
-        xs = [np.asarray(x) if not hasattr(x, "shape") else x for x in xs]
+        xs = [x if hasattr(x, "shape") else np.asarray(x)[()] for x in xs]
         gs, ys = _listed(g), _listed(y)
         if self._rules["vjp"] is not None:
             # Whatever the level, all operands of one call share the array of its result.
@@ -89,7 +89,7 @@ class Wrapped(UserPrimitive):
         params = {k: v for k, v in params.items() if k != "level"}
         if all(t is None for t in tangents):
             return None
-        xs = [np.asarray(x) if not hasattr(x, "shape") else x for x in primals]
+        xs = [x if hasattr(x, "shape") else np.asarray(x)[()] for x in primals]
         ys = _listed(out)
         shares = self._pushed(xs, tangents, out, ys, params)
         return tuple(shares) if isinstance(out, tuple) else shares[0]

@@ -159,7 +159,10 @@ def test_several_results() -> None:
             warnings.simplefilter("always")
             np.testing.assert_allclose(vmap(grad(loss(g)))(np.stack([X, X])), [grad(loss(natural))(X)] * 2)
     half = primitive(lambda x: (x, np.argmax(x))).def_jvp(lambda xp, t: (t, None))
-    np.testing.assert_array_equal(grad(lambda x: half(x)[0][half(x)[1]])(X), [0, 0, 1])
+    other = primitive(lambda x: (x, np.argmax(x))).def_vjp(lambda xp, g: g[0])
+    for g in (half, other):
+        np.testing.assert_array_equal(grad(lambda x, g=g: g(x)[0][g(x)[1]])(X), [0, 0, 1])
+        np.testing.assert_array_equal(jvp(lambda x, g=g: g(x)[0], (X,), (X,))[1], X)
 
 
 @pytest.mark.parametrize(("out", "found"), [((1.0,), "1"), (1.0, "a float"), ((1.0, 2.0, 3.0), "3")])
