@@ -53,7 +53,8 @@ def resolved(
             if defaults or not _keyword_only(signature, bound.kwargs):
                 bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
-    args, kwargs = pytree.map_leaves(lambda x: x.read() if isinstance(x, Variable) else x, (args, kwargs))
+    if any(isinstance(x, Variable) for x in pytree.flatten((args, kwargs))[0]):
+        args, kwargs = pytree.map_leaves(lambda x: x.read() if isinstance(x, Variable) else x, (args, kwargs))
     for k, value in kwargs.items():
         if any(map(followed, pytree.flatten(value)[0])):
             raise StructureError(

@@ -44,17 +44,16 @@ class Once:
     """
 
     def __init__(self) -> None:
-        self._asked: Any = None
-        self._answers: dict[int, Any] = {}
+        self._held: tuple[tuple[Any, ...], dict[int, Any]] | None = None
 
     def __call__(self, asked: tuple[Any, ...], i: int, rule: Callable[[], Sequence[Any]]) -> Any:
         """Share of operand `i`."""
-        known = self._asked is not None and all(map(_same, asked, self._asked))
-        if not known or i not in self._answers:
-            self._asked, self._answers = asked, dict(enumerate(rule()))
-        share = self._answers.pop(i)
-        if not self._answers:
-            self._asked = None
+        held = self._held  # replaced as a whole, since other threads may ask too
+        if held is None or i not in held[1] or not all(map(_same, asked, held[0])):
+            held = self._held = (asked, dict(enumerate(rule())))
+        share = held[1].pop(i)
+        if not held[1]:
+            self._held = None
         return share
 
 
@@ -131,8 +130,9 @@ class Graft(Primitive):
             with _inside(layers):
                 operands = [_element(v, layers, k) for v, k in zip(kept, self._kept, strict=True)]
                 gs = [_element(v, layers, None) for v in (g if isinstance(g, tuple) else (g,))]
+                known = _depths([*operands, *gs])
                 found = self._rule.pull(xp, operands, gs)
-                return [c if c is None else _outside(_whole(c, layers, k), level) for k, c in enumerate(found)]
+                return [c if c is None else _whole(_outside(c, level, known), layers, k) for k, c in enumerate(found)]
 
         return self._once((g, level), i, shares)
 
@@ -143,8 +143,9 @@ class Graft(Primitive):
         with _inside(layers):
             operands = [_element(primals[k], layers, k) for k in self._kept]
             ts = [t if t is None else _element(t, layers, k) for k, t in enumerate(tangents[: self._arguments])]
+            known = _depths([*operands, *ts])
             found = self._rule.push(operands, ts)
-            shares = [c if c is None else _outside(_whole(c, layers, None), level) for c in found]
+            shares = [c if c is None else _whole(_outside(c, level, known), layers, None) for c in found]
         return tuple(shares) if isinstance(out, tuple) else shares[0]
 
 
@@ -164,30 +165,55 @@ def _element(value: Any, layers: tuple[Layer, ...], k: int | None) -> Any:
     """A value of whole batches as one of their elements; ``None`` for a result, which has the axes of all."""
     for batch, mask in reversed(layers):
         if k is None or mask[k]:
-            value = batched(value, batch)
+            value = _entered(value, batch)
     return value
+
+
+def _entered(value: Any, batch: Batch) -> Any:
+    if isinstance(value, Batched) and value._level > batch.level:  # many cotangents at once
+        return batched(_entered(np.moveaxis(value._value, 1, 0), batch), value._batch)
+    return batched(value, batch)
 
 
 def _whole(value: Any, layers: tuple[Layer, ...], k: int | None) -> Any:
     """The reverse of `_element`: what all elements share gets the sum of what each contributes."""
     for batch, mask in layers:
-        while isinstance(value, Tracer) and value._level > batch.level:
+        value = _left(value, batch, k is None or mask[k])
+    return value
+
+
+def _left(value: Any, batch: Batch, own: bool) -> Any:
+    if isinstance(value, Batched) and value._level > batch.level:
+        inner = _left(value._value, batch, own)
+        return batched(np.moveaxis(inner, 0, 1) if own else inner, value._batch)
+    mine = isinstance(value, Batched) and value._batch is batch
+    if own:
+        return value._value if mine else _spread(value, batch)
+    return np.sum(value._value, axis=0) if mine else value * batch.size
+
+
+def _outside(value: Any, level: int, known: set[int]) -> Any:
+    """A value without the levels further in, which code that closes over values brings in.
+
+    At the level itself a handle stays one if another tape of its list records it. Levels that are `known`, since what the
+    rule was given has them, stay as well.
+    """
+    if not isinstance(value, Tracer) or value._level < level:
+        return value
+    if value._level == level and not isinstance(value, Dual) and value._live:
+        return value
+    inner = _outside(value._value, level, known)
+    return batched(inner, value._batch) if value._level in known and isinstance(value, Batched) else inner
+
+
+def _depths(values: Sequence[Any]) -> set[int]:
+    """The levels of values."""
+    found = set()
+    for value in values:
+        while isinstance(value, Tracer):
+            found.add(value._level)
             value = value._value
-        mine = isinstance(value, Batched) and value._batch is batch
-        if k is None or mask[k]:
-            value = value._value if mine else _spread(value, batch)
-        else:
-            value = np.sum(value._value, axis=0) if mine else value * batch.size
-    return value
-
-
-def _outside(value: Any, level: int) -> Any:
-    """A value as seen from outside of a level; a handle stays one if another tape of its list records it."""
-    while isinstance(value, Tracer) and (
-        value._level > level or (value._level == level and (isinstance(value, Dual) or not value._live))
-    ):
-        value = value._value
-    return value
+    return found
 
 
 def _spread(value: Any, batch: Batch) -> Any:

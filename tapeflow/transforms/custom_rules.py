@@ -15,6 +15,7 @@ from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.errors import MissingRuleError, RuleError, StructureError
+from tapeflow.recorders import Variable
 from tapeflow.transforms.custom_calls import Capture, followed, guarded, name_of, reading, resolved
 from tapeflow.transforms.custom_checks import fitted, meta, spread_over
 from tapeflow.transforms.custom_graft import graft
@@ -85,7 +86,13 @@ def _is_result(x: Any) -> bool:
 
 def _normal(out: Any) -> Any:
     """Results with Python's floats as array scalars, so that they can have a derivative."""
-    return pytree.map_leaves(lambda y: np.asarray(y)[()] if type(y) in (float, complex) else y, out)
+
+    def normal(y: Any) -> Any:
+        if isinstance(y, Variable):
+            return y.read()
+        return np.asarray(y)[()] if type(y) in (float, complex) else y
+
+    return pytree.map_leaves(normal, out)
 
 
 def _zeros_for_missing(tangents: Sequence[Any], metas: Sequence[Any]) -> list[Any]:

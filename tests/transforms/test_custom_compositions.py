@@ -196,6 +196,35 @@ def third(f: Any) -> Any:
     return grad(lambda x: np.sum(hvp(loss(f), (x, W), (T, W))[0] ** 2))(X)
 
 
+def many_cotangents(f: Any) -> Any:
+    with GradientTape(persistent=True) as tape:
+        x, w = tape.watch((X, W))
+        y = f(x, w)
+    return vmap(lambda g: tape.gradient(y, (x, w), g))(np.array([[1.0, 0, 2], [3, 1, 0]]))
+
+
+def many_cotangents_of_a_batch(f: Any) -> Any:
+    with GradientTape(persistent=True) as tape:
+        x, w = tape.watch((XS, W))
+        y = vmap(f, (0, None))(x, w)
+    return vmap(vmap(lambda g: tape.gradient(y, (x, w), g)))(np.arange(24.0).reshape(2, 2, 2, 3))
+
+
+def many_tangents(f: Any) -> Any:
+    return vmap(lambda t: jvp(lambda x: f(x, W), (X,), (t,))[1])(np.eye(3))
+
+
+def many_cotangents_recorded(f: Any) -> Any:
+    return grad(lambda z: np.sum(many_cotangents_at(f, z) ** 2))(X)
+
+
+def many_cotangents_at(f: Any, z: Any) -> Any:
+    with GradientTape(persistent=True) as tape:
+        x = tape.watch(z)
+        y = f(x, W)
+    return vmap(lambda g: tape.gradient(y, x, g))(np.array([[1.0, 0, 2], [3, 1, 0]]))
+
+
 COMPOSITIONS: dict[str, Callable[[Any], Any]] = {
     "value": lambda f: f(X, W),
     "grad": lambda f: grad(loss(f), (0, 1))(X, W),
@@ -223,6 +252,10 @@ COMPOSITIONS: dict[str, Callable[[Any], Any]] = {
     "gradient inside an accumulator": gradient_inside_the_accumulator,
     "a persistent tape in its own block": persistent_tape_in_its_own_block,
     "two tapes": two_tapes,
+    "many cotangents": many_cotangents,
+    "many cotangents of a batch": many_cotangents_of_a_batch,
+    "many cotangents, recorded": many_cotangents_recorded,
+    "many tangents": many_tangents,
 }
 
 
