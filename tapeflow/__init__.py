@@ -37,6 +37,21 @@ from tapeflow.transforms.estimators import (
 )
 from tapeflow.transforms.linearize import linear_transpose, linearize
 from tapeflow.transforms.operators import JacobianOperator, hessian_operator, hessp, jacobian_operator
+    custom_gradient,
+    custom_jvp,
+    custom_vjp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    primitive,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+    wrap,
+)
 
 __all__ = [
     "Estimate",
@@ -47,6 +62,9 @@ __all__ = [
     "backends",
     "empirical_fisher_operator",
     "empirical_fisher_product",
+    "custom_gradient",
+    "custom_jvp",
+    "custom_vjp",
     "errors",
     "fisher_operator",
     "fisher_product",
@@ -73,6 +91,7 @@ __all__ = [
     "linearize",
     "numpy",
     "ops",
+    "primitive",
     "pytree",
     "stop_gradient",
     "taylor",
@@ -80,4 +99,5 @@ __all__ = [
     "vhp",
     "vjp",
     "vmap",
+    "wrap",
 ]

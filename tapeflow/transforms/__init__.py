@@ -22,7 +22,12 @@ from tapeflow.transforms.operators import JacobianOperator, hessian_operator, he
 from tapeflow.transforms.products import hvp, jvp, vhp, vjp
 from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.taylor import hessian_diagonal, laplacian, nth_derivative, taylor
+from tapeflow.transforms.custom_primitive import primitive
+from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom_vjp
+from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
+from tapeflow.transforms.jacobian import hessian, jacobian
 from tapeflow.transforms.vmap import vmap
+from tapeflow.transforms.wrap import wrap
 
 __all__ = [
     "Estimate",
@@ -58,4 +63,18 @@ __all__ = [
     "vhp",
     "vjp",
     "vmap",
+    "custom_gradient",
+    "custom_jvp",
+    "custom_vjp",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "primitive",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+    "wrap",
 ]
