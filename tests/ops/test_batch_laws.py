@@ -1,0 +1,224 @@
+"""Laws of batches: every row of the table is evaluated at once, and gives what a loop gives."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.ndimage
+import scipy.special
+from cases import CASES, Case
+from test_laws import PARAMS, batch_of, direction, leaves, plain_leaves, pull
+
+from tapeflow import ForwardAccumulator, grad, jvp, vmap
+from tapeflow.core import batch as core
+from tapeflow.core.primitive import LATE, Primitive
+from tapeflow.core.rules import general
+from tapeflow.errors import BatchLoopWarning, StructureError
+
+# Primitives without a batch rule: each is called element by element, with a warning.
+LOOPS = {
+    "nonzero": "as many places as there are elements other than zero",
+    "flatnonzero": "as many places as there are elements other than zero",
+    "argwhere": "as many places as there are elements other than zero",
+}
+# Primitives whose rule is to go through the batch, since there is nothing better.
+EACH = {
+    "lstsq": "NumPy solves one system at a time, and gives residuals only for full rank",
+    "interp": "a binary search in knots that differ; with knots for all it is one call",
+    "convolve": "NumPy convolves one pair at a time, in the machine's own loops",
+    "convolve_full": "NumPy convolves one pair at a time, in the machine's own loops",
+    "characteristic": "NumPy takes eigenvalues of one matrix at a time, and real parts where they pair up",
+    "has_real_polynomial": "as for the characteristic polynomial",
+    "roots": "the number of roots depends on the zeros at either end",
+    "series_roots": "the number of roots depends on the zeros at the end",
+    "series_product": "NumPy multiplies one pair of series at a time",
+    "length_of_remainder": "rounding decides where a remainder begins",
+}
+# Rows of functions that take a decision by values, for which the batch must agree or is gone through.
+DECIDES = {
+    "unwrap-period-traced": "turns are counted in a period that differs",
+}
+
+
+@pytest.fixture(autouse=True)
+def every_loop_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop warns once in a process; here once in a test."""
+    monkeypatch.setattr(core, "_warned", set())
+
+
+def primitives() -> list[Primitive]:
+    importlib.import_module("scipy.special")
+    for name in list(LATE):
+        LATE.pop(name)()
+    ours = [p for p in gc.get_objects() if isinstance(p, Primitive)]
+    return [p for p in ours if getattr(p.evaluate, "__module__", "numpy").startswith(("tapeflow", "numpy", "scipy"))]
+
+
+def test_every_primitive_has_a_batch_rule_or_a_reason_for_none() -> None:
+    without = {p.name for p in primitives() if not p.batch and not p.elementwise}
+    assert without == set(LOOPS)
+
+
+def test_every_rule_that_goes_through_the_batch_has_a_reason() -> None:
+    one_by_one = {p.name for p in primitives() if p.batch is core.each}
+    assert one_by_one | {"interp"} == set(EACH)
+
+
+# ---- the table
+
+
+def push(case: Case, args: Any, tangents: Any) -> tuple[Any, ...]:
+    with ForwardAccumulator(tuple(args), tuple(tangents)) as acc:
+        outs = leaves(case.call(*acc.primals))
+        return tuple(acc.jvp(y, "zero") for y in outs)
+
+
+def values(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda xs: tuple(leaves(case.call(*xs))), (args,)
+
+
+def forward(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda xs, ts: push(case, xs, ts), (args, tangents)
+
+
+def forward_of_tangents(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda ts: push(case, [a[0] for a in args], ts), (tangents,)
+
+
+def backward(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda xs, ws: tuple(pull(case, xs, ws)), (args, weights)
+
+
+def backward_of_cotangents(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda ws: tuple(pull(case, [a[0] for a in args], ws)), (weights,)
+
+
+def backward_of_primals(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda xs: tuple(pull(case, xs, [w[0] for w in weights])), (args,)
+
+
+MODES = {
+    values: "",
+    forward: "jvp",
+    forward_of_tangents: "jvp",
+    backward: "vjp",
+    backward_of_cotangents: "vjp",
+    backward_of_primals: "vjp",
+}
+
+
+def pairs(parts: list[np.ndarray]) -> list[np.ndarray]:
+    return [np.stack([a, (a * 1.5).astype(a.dtype)]) for a in parts]
+
+
+def batch_law(case: Case, mode: Callable[..., Any]) -> None:
+    args = batch_of(case)
+    with np.errstate(all="ignore"):
+        outs = plain_leaves(case)(*(a[0] for a in args))
+    function, batch = mode(case, args, pairs(direction(case.args(), 21)), pairs(direction(tuple(outs), 22)))
+    got = vmap(lambda parts: function(*parts))(tuple(batch))
+    rows = [function(*([a[k] for a in part] for part in batch)) for k in range(2)]
+    for g, *want in zip(got, *rows, strict=True):
+        want = np.stack([np.asarray(w) for w in want])
+        assert (g.shape, g.dtype) == (want.shape, want.dtype)
+        np.testing.assert_allclose(g, want, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", [c for c in PARAMS if "batch" not in c.values[0].skip])  # type: ignore[attr-defined]
+def test_a_batch_is_a_loop_evaluated_at_once(case: Case) -> None:
+    """Values, and tangents and cotangents of which batch and primals of which none, and the other way round."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if case.id in DECIDES else "error", BatchLoopWarning)
+        for mode, law in MODES.items():
+            if law in case.skip:
+                continue
+            core._warned.clear()
+            try:
+                batch_law(case, mode)
+            except Exception as error:
+                error.add_note(f"mode: {mode.__name__}")
+                raise
+
+
+@pytest.mark.filterwarnings("ignore::tapeflow.errors.BatchLoopWarning")
+@pytest.mark.parametrize("case", [c for c in CASES if "batch" in c.skip], ids=lambda c: c.id)
+def test_what_picks_by_values_is_gone_through(case: Case) -> None:
+    """Never refused: either the results have one shape, or an error says that they have several."""
+    try:
+        batch_law(case, values)
+    except StructureError as error:
+        assert "differs in shape from element to element" in str(error)  # noqa: PT017
+
+
+def test_rows_that_decide_are_rows() -> None:
+    assert set(DECIDES) <= {c.id for c in CASES}
+
+
+# ---- loops
+
+
+X = np.random.default_rng(4).normal(size=(3, 4))
+
+
+@pytest.mark.parametrize("function", [np.nonzero, np.flatnonzero, np.argwhere], ids=lambda f: f.__name__)
+def test_a_primitive_without_a_rule_loops_and_says_so_once(function: Any) -> None:
+    call = lambda x: function(np.sort(x) > np.median(x))  # noqa: E731
+    with pytest.warns(BatchLoopWarning, match=f"^vmap: {function.__name__} has no batching rule") as seen:
+        got = vmap(lambda x: [call(x), call(x)][1])(X)
+    assert len(seen) == 1
+    np.testing.assert_array_equal(np.stack(got if isinstance(got, tuple) else [got], 1),
+                                  [np.stack(y if isinstance(y := call(x), tuple) else [y]) for x in X])  # fmt: skip
+
+
+ROOTS = general(
+    "square_and_cube",
+    lambda x: (x**2, np.sum(x) ** 3),
+    lambda xp, t, x: (2 * x * t, 3 * xp.sum(x) ** 2 * xp.sum(t)),
+    lambda xp, g, x: 2 * x * g[0] + 3 * xp.sum(x) ** 2 * g[1],
+)
+
+
+def test_a_users_primitive_without_a_rule_loops_in_all_its_uses() -> None:
+    f = lambda x: np.sum(np.sin(ROOTS(x)[0])) * ROOTS(x)[1]  # noqa: E731
+    pushed = lambda x: jvp(f, (x,), (x,))[1]  # noqa: E731
+    for function in (f, grad(f), pushed):
+        core._warned.clear()
+        with pytest.warns(BatchLoopWarning, match="square_and_cube has no batching rule") as seen:
+            got = vmap(function)(X)
+        assert len(seen) == 1
+        np.testing.assert_allclose(got, np.stack([function(x) for x in X]), rtol=1e-12)
+    nested = lambda a: vmap(lambda x: f(x * a[0]))(X)  # noqa: E731
+    core._warned.clear()
+    with pytest.warns(BatchLoopWarning):
+        np.testing.assert_allclose(vmap(nested)(X), np.stack([[f(x * a[0]) for x in X] for a in X]), rtol=1e-12)
+
+
+def test_a_function_that_is_not_known_loops() -> None:
+    f = lambda x: scipy.special.mathieu_a(1, x) * 2.0  # noqa: E731
+    with pytest.warns(BatchLoopWarning, match="mathieu_a has no batching rule"):
+        np.testing.assert_array_equal(vmap(f)(X), [f(x) for x in X])
+    for f in (lambda x: scipy.ndimage.gaussian_filter1d(x, 1.0), lambda x: scipy.linalg.expm(np.outer(x, x))):
+        with pytest.warns(BatchLoopWarning, match="<lambda> needs values of each element"):
+            np.testing.assert_array_equal(vmap(f)(X), [f(x) for x in X])
+
+
+def test_writes_inside_a_loop() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        where = np.flatnonzero(np.sort(x) > -9)
+        y[where[1]] = x[0]
+        y[where[2:]] += x[where[:2]]
+        return np.sum(y**2) + np.sum(ROOTS(y)[0])
+
+    for function in (f, grad(f)):
+        core._warned.clear()
+        with pytest.warns(BatchLoopWarning):
+            got = vmap(function)(X)
+        np.testing.assert_allclose(got, np.stack([function(x) for x in X]), rtol=1e-12)
