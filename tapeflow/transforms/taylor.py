@@ -15,7 +15,6 @@ from tapeflow.core.batch import Batch, Batched, batched
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import BatchDecisionError, BatchLoopWarning, NotDifferentiableError, SeedError, StructureError
-from tapeflow.recorders import Variable
 from tapeflow.recorders.checks import differentiable, fit_seed
 from tapeflow.transforms import taylor_recurrences as taylor_recurrences
 from tapeflow.transforms._args import is_value
@@ -226,13 +225,13 @@ def laplacian(fun: Callable[..., Any], x: Any, *, chunk_size: int | None = None)
 class _Point:
     """Where a function is expanded: the leaves that can be differentiated, in their structure."""
 
-    __slots__ = ("fill", "given", "leaves", "partition")
+    __slots__ = ("fill", "leaves", "partition")
 
     def __init__(self, x: Any) -> None:
-        self.partition = Partition(x, lambda accessor: accessor.codify("x"))
-        self.given = self.partition.leaves
-        held = [leaf.read() if isinstance(leaf, Variable) else leaf for leaf in self.given]
-        self.leaves = [differentiable(leaf, self.partition.place(k)) for k, leaf in enumerate(held)]
+        self.partition = Partition(
+            x, lambda accessor: accessor.codify("x"), lambda text: NotDifferentiableError(f"{text}keep it out of x")
+        )
+        self.leaves = [differentiable(leaf, self.partition.place(k)) for k, leaf in enumerate(self.partition.leaves)]
         self.fill = self.partition.fill
 
     def real(self, name: str) -> _Point:
@@ -246,7 +245,7 @@ class _Point:
 
     def directions(self, v: Any, name: str) -> list[Any]:
         """Leaves of a derivative of the path, checked against the point."""
-        found = self.partition.split(v, name, "x")
+        found = self.partition.split(v, name, "argument x")
         return [
             fit_seed(d, x, self.partition.place(k, name))
             for k, (d, x) in enumerate(zip(found, self.leaves, strict=True))
@@ -264,7 +263,6 @@ class _Result:
         self.coefficients: list[Coefficients] = []
         for y in outputs.leaves:
             # Levels further in are over; a constant of this level may be any of its handles.
-            y = expansion.read(y, y.read()) if isinstance(y, Variable) else y
             while isinstance(y, Tracer) and y._level >= expansion.level and type(y) is not Series:
                 y = y._value
             mine = type(y) is Series and y._expansion is expansion
@@ -278,18 +276,8 @@ class _Result:
 def _expand(fun: Callable[..., Any], point: _Point, own: list[Coefficients], order: int, name: str) -> _Result:
     """Call a function on series with given coefficients."""
     with Expansion() as expansion:
-        out = fun(point.fill(_inside(point, own, expansion)))
+        out = fun(point.fill(make_series(x, list(c), expansion) for x, c in zip(point.leaves, own, strict=True)))
     return _Result(output(fun, out, name), expansion, order)
-
-
-def _inside(point: _Point, own: list[Coefficients], expansion: Expansion) -> Iterator[Any]:
-    """What the function is called with; a variable stays one, and is a series when it is read."""
-    for given, x, coefficients in zip(point.given, point.leaves, own, strict=True):
-        if isinstance(given, Variable):
-            expansion.variables[id(given)] = coefficients
-            yield given
-        else:
-            yield make_series(x, list(coefficients), expansion)
 
 
 def _derivative(value: Any, coefficient: Any, order: int) -> Any:

@@ -45,12 +45,11 @@ RECURRENCES: dict[Primitive, Recurrence] = {}
 class Expansion:
     """A level: the block in which values are series."""
 
-    __slots__ = ("_place", "entered", "level", "variables")
+    __slots__ = ("_place", "entered", "level")
 
     def __init__(self) -> None:
         self.level = next_level()
         self.entered = False
-        self.variables: dict[int, Coefficients] = {}  # by identity
 
     def __enter__(self) -> Self:
         self.entered = True
@@ -64,9 +63,8 @@ class Expansion:
         stack.leave(self, self._place)
 
     def read(self, variable: Any, value: Any) -> Any:
-        """Return the value of a variable, as a series if the function is expanded in it."""
-        found = self.variables.get(id(variable))
-        return value if found is None else series(value, list(found), self)
+        """Return the value of a variable, which is a constant here."""
+        return value
 
 
 class Series(Tracer):

@@ -12,7 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tapeflow.numpy as tnp
-from tapeflow import GradientTape, Variable, grad, hessian_diagonal, hvp, jacobian, jvp, stop_gradient, taylor, vmap
+from tapeflow import (
+    GradientTape,
+    Variable,
+    custom_jvp,
+    grad,
+    hessian_diagonal,
+    hvp,
+    jacobian,
+    jvp,
+    stop_gradient,
+    taylor,
+    vmap,
+)
 from tapeflow.core.primitive import Primitive
 from tapeflow.core.rules import general
 from tapeflow.errors import (
@@ -237,15 +249,15 @@ def test_a_variable_is_a_constant() -> None:
     np.testing.assert_allclose(second, np.sum(2 * V * V * w.numpy()))
 
 
-def test_a_variable_to_expand_in_is_a_series_wherever_it_is_read() -> None:
+def test_a_variable_is_passed_by_its_value() -> None:
     w = Variable(np.array([2.0, 3.0]))
-    value, (first, second) = taylor(lambda p: p["w"] * w**2, {"w": w}, {"w": V}, 2)
+    value, (first, second) = taylor(lambda p: p["w"] ** 3, {"w": w}, {"w": V}, 2)
     np.testing.assert_allclose(value, w.numpy() ** 3)
     np.testing.assert_allclose(first, 3 * w.numpy() ** 2 * V)
     np.testing.assert_allclose(second, 6 * w.numpy() * V**2)
     np.testing.assert_allclose(hessian_diagonal(lambda w: np.sum(w**3), w), 6 * w.numpy())
     with GradientTape() as tape:
-        third = np.sum(taylor(lambda _: w**3, w, V, 2)[1][1])
+        third = np.sum(taylor(lambda w: w**3, w, V, 2)[1][1])
     np.testing.assert_allclose(tape.gradient(third, w), 6 * V**2)
     with pytest.raises(SeedError, match="v has shape"):
         taylor(lambda w: w, w, np.ones(3), 1)
@@ -253,9 +265,14 @@ def test_a_variable_to_expand_in_is_a_series_wherever_it_is_read() -> None:
 
 def test_a_variable_that_is_returned() -> None:
     w = Variable(np.array([2.0, 3.0]))
-    value, (first,) = taylor(lambda w: w, w, V, 1)
-    np.testing.assert_array_equal(value, [2.0, 3.0])
-    np.testing.assert_array_equal(first, V)
+    value, (first,) = taylor(lambda x: (x, w), X, V, 1)
+    np.testing.assert_array_equal(value[1], [2.0, 3.0])
+    np.testing.assert_array_equal(first[1], [0.0, 0.0])
+
+
+def test_an_object_of_an_unknown_class() -> None:
+    with pytest.raises(NotDifferentiableError, match=r"x\[0\] is of type object"):
+        taylor(lambda x: x, [object()], [None], 1)
 
 
 # ---- writes
@@ -494,7 +511,9 @@ def test_an_integer_point() -> None:
 
 
 def test_directions_must_fit() -> None:
-    with pytest.raises(StructureError, match="v and x differ in structure"):
+    with pytest.raises(
+        StructureError, match="not the structure of the argument x: v is a tuple of 1, expected a list of 1"
+    ):
         taylor(np.sin, [X], (V,), 2)
     with pytest.raises(SeedError, match=r"v\[0\] has shape \(3,\), but the value it belongs to has shape \(2,\)"):
         taylor(lambda x: x[0], [X], [np.ones(3)], 2)
@@ -570,3 +589,19 @@ def test_rules_that_are_given_all_operands_at_once() -> None:
 def test_a_name_that_is_taken_by_a_user_keeps_the_users_rule() -> None:
     clipped = general("exp", np.exp, lambda xp, t, x: 2 * t, lambda xp, g, x: 2 * g)
     assert taylor(lambda x: clipped(x), 0.0, 1.0, 2) == (1.0, [2.0, 0.0])
+
+
+def test_rules_of_users_are_followed() -> None:
+    @custom_jvp
+    def doubled(x: Any) -> Any:
+        return np.sin(x)
+
+    @doubled.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        return doubled(primals[0]), 2 * np.cos(primals[0]) * tangents[0]
+
+    first, second, third = taylor(doubled, X, V, 3)[1]
+    np.testing.assert_allclose(first, 2 * np.cos(X) * V)
+    np.testing.assert_allclose(second, -2 * np.sin(X) * V**2)
+    np.testing.assert_allclose(third, -2 * np.cos(X) * V**3)
+    np.testing.assert_allclose(hessian_diagonal(lambda x: np.sum(doubled(x)), X), -2 * np.sin(X))
