@@ -8,6 +8,8 @@ from tapeflow.transforms.curvature import (
     gauss_newton_operator,
     gauss_newton_product,
 )
+from tapeflow.transforms.custom_primitive import primitive
+from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom_vjp
 from tapeflow.transforms.derivatives import grad, value_and_grad
 from tapeflow.transforms.estimators import (
     Estimate,
@@ -22,16 +24,15 @@ from tapeflow.transforms.operators import JacobianOperator, hessian_operator, he
 from tapeflow.transforms.products import hvp, jvp, vhp, vjp
 from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.taylor import hessian_diagonal, laplacian, nth_derivative, taylor
-from tapeflow.transforms.custom_primitive import primitive
-from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom_vjp
-from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
-from tapeflow.transforms.jacobian import hessian, jacobian
 from tapeflow.transforms.vmap import vmap
 from tapeflow.transforms.wrap import wrap
 
 __all__ = [
     "Estimate",
     "JacobianOperator",
+    "custom_gradient",
+    "custom_jvp",
+    "custom_vjp",
     "empirical_fisher_operator",
     "empirical_fisher_product",
     "fisher_operator",
@@ -54,26 +55,14 @@ __all__ = [
     "jacrev",
     "jvp",
     "laplacian",
-    "nth_derivative",
     "linear_transpose",
     "linearize",
+    "nth_derivative",
+    "primitive",
     "stop_gradient",
     "taylor",
     "value_and_grad",
     "vhp",
-    "vjp",
-    "vmap",
-    "custom_gradient",
-    "custom_jvp",
-    "custom_vjp",
-    "grad",
-    "hessian",
-    "hvp",
-    "jacobian",
-    "jvp",
-    "primitive",
-    "stop_gradient",
-    "value_and_grad",
     "vjp",
     "vmap",
     "wrap",

@@ -75,7 +75,7 @@ class Chosen:
         else:
             self.positions = _positions(argnums, args)  # type: ignore[arg-type]
             tree = tuple([args[k] for k in self.positions])
-        self.partition = Partition(tree, _Namer(fun, self.positions, self.single), _unknown)
+        self.partition = Partition(tree, _Namer(fun, self.positions, self.single))
         self.leaves = self.partition.leaves
         if not self.leaves and self.partition.statics:
             self._refuse_all()
@@ -133,12 +133,6 @@ class _Namer:
         if self.single:
             return accessor.codify(_parameter(self.fun, self.positions[0]))
         return accessor[1:].codify(_parameter(self.fun, self.positions[accessor[0].entry]))
-
-
-def _unknown(text: str) -> NotDifferentiableError:
-    return NotDifferentiableError(
-        f"{text}keep it out of the differentiated arguments, or in a dataclass field with metadata={{'static': True}}"
-    )
 
 
 def _positions(argnums: Sequence[int], args: tuple[Any, ...]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from optree import PyTreeAccessor
 from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
-from tapeflow.errors import SeedError, StructureError, TapeError
+from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, TapeError
 from tapeflow.recorders import Variable
 
 __all__ = ["Partition", "Place"]
@@ -50,6 +50,12 @@ def _advice(leaf: Any) -> str:
     return ", or pass np.asarray of it" if hasattr(leaf, "__array__") else ""
 
 
+def _unknown(text: str) -> NotDifferentiableError:
+    return NotDifferentiableError(
+        f"{text}keep it out of the differentiated arguments, or in a dataclass field with metadata={{'static': True}}"
+    )
+
+
 class Partition:
     """The leaves of a tree that can be differentiated, apart from those that are static.
 
@@ -63,7 +69,7 @@ class Partition:
 
     __slots__ = ("_all", "_varying", "leaves", "name", "spec", "statics")
 
-    def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str], unknown: Unknown) -> None:
+    def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str], unknown: Unknown = _unknown) -> None:
         self.leaves, self.spec = pytree.flatten(tree)
         self.name = name
         self.statics: list[Any] = []
