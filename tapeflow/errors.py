@@ -25,6 +25,7 @@ __all__ = [
     "TapeStateError",
     "TargetError",
     "TracedConversionError",
+    "UnconnectedError",
 ]
 
 
@@ -64,6 +65,10 @@ class IndependenceError(TapeError, ValueError):
     """Elements of a batch that were said to be independent depend on each other."""
 
 
+class UnconnectedError(TapeError, ValueError):
+    """There is no path from a source to the targets, and that was to be an error."""
+
+
 class MissingRuleError(TapeError, TypeError):
     """A derivative was asked through a function that has no rule."""
 
@@ -100,6 +105,11 @@ class BatchLoopWarning(UserWarning):
 
 class SingularPointWarning(RuntimeWarning):
     """A derivative does not exist at the point in question, and a subgradient was taken."""
+
+
+def described(*values: object) -> str:
+    """Shapes and dtypes, for a note on an exception."""
+    return ", ".join(f"{getattr(v, 'shape', ())} {getattr(v, 'dtype', type(v).__name__)}" for v in values)
 
 
 # ---- the texts that the core needs, each an exception ready to be raised

@@ -26,7 +26,7 @@ NAMESPACE = "tapeflow"
 # A tree that is one of these is its own leaf: most questions to a tape are about a single array.
 LEAF_TYPES: set[type] = set()
 _A_LEAF: Any = 0
-_LEAF = optree.tree_structure(_A_LEAF, none_is_leaf=True, namespace=NAMESPACE)
+LEAF = optree.tree_structure(_A_LEAF, none_is_leaf=True, namespace=NAMESPACE)
 _automatic: set[type] = set()  # registered by us, so that the user may still register them
 _lock = threading.Lock()
 
@@ -34,7 +34,7 @@ _lock = threading.Lock()
 def flatten(tree: Any) -> tuple[list[Any], PyTreeSpec]:
     """Return the leaves of a tree, and what is needed to rebuild it."""
     if type(tree) in LEAF_TYPES:
-        return [tree], _LEAF
+        return [tree], LEAF
     leaves, spec = optree.tree_flatten(tree, none_is_leaf=True, namespace=NAMESPACE)
     new = [cls for cls in set(map(type, leaves)) - LEAF_TYPES if _fields(cls) is not None]
     if not new:
@@ -71,7 +71,7 @@ def flatten_with_paths(tree: Any, name: str) -> tuple[list[Any], PyTreeSpec, lis
 
 def unflatten(spec: PyTreeSpec, leaves: Iterable[Any]) -> Any:
     """Rebuild a tree from its structure and new leaves."""
-    if spec is _LEAF:
+    if spec is LEAF:
         (leaf,) = leaves
         return leaf
     return optree.tree_unflatten(spec, leaves)

@@ -16,6 +16,7 @@ from tapeflow.errors import NotDifferentiableError, StructureError, TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.recorders.checks import differentiable
 from tapeflow.transforms._leaves import Partition, Place
+from tapeflow.transforms._results import watch
 
 __all__ = ["Chosen", "decorator", "is_value", "pick", "put", "scalar_output", "split_aux"]
 
@@ -100,9 +101,8 @@ class Chosen:
 
     def watch(self, tape: GradientTape) -> list[Any]:
         """Watch the leaves, and return their traced twins."""
-        leaves = self.leaves
         try:
-            return [tape.watch(leaves[0])] if len(leaves) == 1 else tape.watch(leaves)
+            return watch(tape, self.leaves)
         except NotDifferentiableError:
             self.refuse()
             raise

@@ -11,7 +11,7 @@ import numpy as np
 from tapeflow.core.batch import Batch
 from tapeflow.core.tracer import Tracer
 from tapeflow.recorders import ForwardAccumulator
-from tapeflow.recorders.chunks import Chunks
+from tapeflow.recorders.chunks import CACHE, Chunks
 from tapeflow.transforms._leaves import Partition
 
 __all__ = ["Columns"]
@@ -40,7 +40,9 @@ class Columns:
         if not columns:
             rows = self.push([None] * len(self.leaves))
         else:
-            rows = chunks.run(columns, max(x.size * x.dtype.itemsize for x in self.leaves), self._evaluate)
+            row_bytes = max(x.size * x.dtype.itemsize for x in self.leaves)
+            # Each pass evaluates the function anew, so fewer and larger ones than in reverse mode.
+            rows = chunks.run(columns, row_bytes, self._evaluate, 2 * CACHE)
         return [None if r is None else self._split(r, y) for r, y in zip(rows, self.result.leaves, strict=True)]
 
     def push(self, tangents: list[Any], batch: Batch | None = None) -> list[Any]:

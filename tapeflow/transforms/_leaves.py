@@ -60,9 +60,10 @@ class Partition:
         self._name = name
         self.statics: list[Any] = []
         self._varying: list[bool] | None = None
-        types = set(map(type, self.leaves))
-        if not all(map(_kinds.get, types)):
-            self._sort(types)
+        if self.spec is not pytree.LEAF:
+            types = set(map(type, self.leaves))
+            if not all(map(_kinds.get, types)):
+                self._sort(types)
 
     def _sort(self, types: set[type]) -> None:
         leaves = self._all = self.leaves

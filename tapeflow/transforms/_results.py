@@ -14,7 +14,7 @@ from tapeflow.errors import NotDifferentiableError, TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.transforms._leaves import Partition
 
-__all__ = ["output", "outward", "pull"]
+__all__ = ["output", "outward", "pull", "watch"]
 
 
 def output(fun: Callable[..., Any], out: Any, name: str) -> Partition:
@@ -42,30 +42,36 @@ def _output_name(accessor: PyTreeAccessor) -> str:
 
 def outward(tree: Any, recorder: Any, reused: bool = False) -> Any:
     """Results as values of the level outside a recorder; copies if what it recorded is `reused` after that."""
+    level = recorder.level
+    # A value on a list on which other tapes still record must stay a handle.
+    shared = level if isinstance(recorder, GradientTape) and recorder.shares_list else None
 
     def leave(x: Any) -> Any:
-        if not isinstance(x, Tracer) or x._level < recorder.level:
+        if not isinstance(x, Tracer) or x._level < level:
             return x
-        while isinstance(x, Tracer) and x._level >= recorder.level and not _shared(x, recorder):
+        while isinstance(x, Tracer) and x._level >= level and x._level != shared:
             x = x._value
         if isinstance(x, Tracer):
             return x._twin() if reused else x
         # What is read-only is the caller's own array, held while it was recorded.
-        return x.copy() if reused or not getattr(x, "flags", x).writeable else x
+        return x.copy() if isinstance(x, np.ndarray) and (reused or not x.flags.writeable) else x
 
-    return pytree.map_leaves(leave, tree)
+    return leave(tree) if isinstance(tree, Tracer) else pytree.map_leaves(leave, tree)
 
 
-def _shared(x: Any, recorder: Any) -> bool:
-    """Whether a value is on a list on which other tapes still record, so that it must stay a handle."""
-    return isinstance(recorder, GradientTape) and x._level == recorder.level and recorder.shares_list
+def watch(tape: GradientTape, leaves: list[Any]) -> list[Any]:
+    """Watch leaves; one alone takes the short way."""
+    return [tape.watch(leaves[0])] if len(leaves) == 1 else tape.watch(leaves)
 
 
 def pull(tape: GradientTape, values: list[Any], sources: list[Any], seeds: list[Any] | None = None) -> list[Any]:
     """Pull seeds (a one for a scalar) back to the sources; zeros where nothing depends on them."""
     # A result that is no traced value does not depend on the arguments.
     known = [k for k, y in enumerate(values) if isinstance(y, Tracer) and y.dtype.kind in "fc"]
-    given = None if seeds is None else [seeds[k] for k in known]
-    wanted = sources[0] if len(sources) == 1 else sources
-    pulled = tape.gradient([values[k] for k in known], wanted, given, "zero")
-    return [pulled] if len(sources) == 1 else pulled
+    targets: Any = [values[k] for k in known]
+    given: Any = seeds and [seeds[k] for k in known]
+    if len(known) == 1:
+        targets, given = targets[0], given and given[0]
+    if len(sources) != 1:
+        return tape.gradient(targets, sources, given, "zero")
+    return [tape.gradient(targets, sources[0], given, "zero")]

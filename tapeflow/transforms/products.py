@@ -13,7 +13,7 @@ from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
 from tapeflow.recorders.checks import fit_seed
 from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
 from tapeflow.transforms._leaves import Partition
-from tapeflow.transforms._results import output, outward, pull
+from tapeflow.transforms._results import output, outward, pull, watch
 
 __all__ = ["distinct", "hvp", "jvp", "vhp", "vjp"]
 
@@ -57,7 +57,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     >>> pullback(1.0)
     (np.float64(5.0), np.float64(2.0))
     """
-    chosen = Chosen(fun, primals, range(len(primals)))
+    chosen = _all(fun, primals)
     with GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         watched = chosen.watch(tape)
         out, aux = split_aux(fun, chosen.call(watched, {}), has_aux)
@@ -66,7 +66,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     def pullback(cotangent: Any) -> Any:
         seeds = outputs.split(cotangent, "cotangent", "value", SeedError)
         _check(seeds, outputs.leaves, outputs, "cotangent")
-        return chosen.fill(pull(tape, outputs.leaves, watched, seeds))
+        filled = chosen.fill(pull(tape, outputs.leaves, watched, seeds))
+        return (filled,) if chosen.single else filled
 
     value = outward(out, tape, reused=True)
     return (value, pullback, outward(aux, tape, reused=True)) if has_aux else (value, pullback)
@@ -108,11 +109,11 @@ def jvp(
     >>> jvp(np.multiply, (2.0, 5.0), (1.0, 0.0))
     (np.float64(10.0), np.float64(5.0))
     """
-    chosen, accumulator = _forward(fun, primals, tangents, "jvp", "tangents")
+    chosen, accumulator = _forward(fun, primals, tangents, "jvp")
     with accumulator:
         out, aux = split_aux(fun, chosen.call(_twins(accumulator, chosen), {}), has_aux)
     outputs = output(fun, out, "jvp")
-    tangent = outputs.fill(accumulator.jvp(outputs.leaves, "zero"))
+    tangent = outputs.fill(_tangents(accumulator, outputs.leaves))
     value = outward(out, accumulator)
     return (value, tangent, outward(aux, accumulator)) if has_aux else (value, tangent)
 
@@ -149,10 +150,10 @@ def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     array([ 6., 12.])
     """
-    chosen, accumulator = _forward(fun, primals, tangents, "hvp", "tangents")
+    chosen, accumulator = _forward(fun, primals, tangents, "hvp")
     with accumulator:
         gradient = _gradient(chosen, _twins(accumulator, chosen), "hvp")
-    return _alone(chosen.fill(accumulator.jvp(gradient, "zero")))
+    return chosen.fill(_tangents(accumulator, gradient))
 
 
 def vhp(fun: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[Any]) -> Any:
@@ -188,42 +189,53 @@ def vhp(fun: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[An
     array([ 6., 12.])
     """
     _require_arguments("vhp", primals, cotangents, "cotangents")
-    chosen = Chosen(fun, tuple(primals), range(len(primals)))
-    vectors = chosen.partition.split(tuple(cotangents), "cotangents", "primals")
+    chosen = _all(fun, primals)
+    vectors, where = _split(chosen, cotangents, "cotangents")
     with GradientTape(watch_accessed_variables=False) as tape:
         watched = chosen.watch(tape)
         gradient = _gradient(chosen, watched, "vhp")
-    _check(vectors, watched, chosen.partition, "cotangents")
-    return _alone(chosen.fill(pull(tape, gradient, watched, vectors)))
+    _check(vectors, watched, chosen.partition, where)
+    return chosen.fill(pull(tape, gradient, watched, vectors))
 
 
 def _gradient(chosen: Chosen, leaves: list[Any], name: str) -> list[Any]:
     """The gradient at traced leaves."""
     with GradientTape(watch_accessed_variables=False) as tape:
-        watched = [tape.watch(x) for x in leaves]
+        watched = watch(tape, leaves)
         value = chosen.call(watched, {})
     scalar_output(chosen.fun, value, name)
     return pull(tape, [value], watched)
 
 
-def _alone(products: tuple[Any, ...]) -> Any:
-    return products[0] if len(products) == 1 else products
+def _all(fun: Callable[..., Any], primals: Sequence[Any]) -> Chosen:
+    """All arguments; a single one is flattened by itself, which is cheaper."""
+    return Chosen(fun, tuple(primals), 0 if len(primals) == 1 else range(len(primals)))
+
+
+def _split(chosen: Chosen, vectors: Sequence[Any], what: str) -> tuple[list[Any], str]:
+    """The leaves of vectors, one for each argument, and by what name to call the tree of them."""
+    name = f"{what}[0]" if chosen.single else what
+    return chosen.partition.split(vectors[0] if chosen.single else tuple(vectors), name, "primals"), name
+
+
+def _tangents(accumulator: ForwardAccumulator, values: list[Any]) -> list[Any]:
+    return [accumulator.jvp(values[0], "zero")] if len(values) == 1 else accumulator.jvp(values, "zero")
 
 
 def _forward(
-    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], name: str, what: str
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], name: str
 ) -> tuple[Chosen, ForwardAccumulator]:
     """The arguments, and an accumulator for their leaves and tangents."""
-    _require_arguments(name, primals, tangents, what)
-    chosen = Chosen(fun, tuple(primals), range(len(primals)))
-    directions = chosen.partition.split(tuple(tangents), what, "primals")
+    _require_arguments(name, primals, tangents, "tangents")
+    chosen = _all(fun, primals)
+    directions, where = _split(chosen, tangents, "tangents")
     leaves = distinct(chosen.leaves)
     alone = len(leaves) == 1
     try:
         return chosen, ForwardAccumulator(leaves[0], directions[0]) if alone else ForwardAccumulator(leaves, directions)
     except (NotDifferentiableError, SeedError):
         chosen.refuse()
-        _check(directions, leaves, chosen.partition, what, optional=True)
+        _check(directions, leaves, chosen.partition, where, optional=True)
         raise
 
 
