@@ -32,7 +32,6 @@ LOOPS = {
 EACH = {
     "lstsq": "NumPy solves one system at a time, and gives residuals only for full rank",
     "interp": "a binary search in knots that differ; with knots for all it is one call",
-    "convolve": "NumPy convolves one pair at a time, in the machine's own loops",
     "convolve_full": "NumPy convolves one pair at a time, in the machine's own loops",
     "characteristic": "NumPy takes eigenvalues of one matrix at a time, and real parts where they pair up",
     "has_real_polynomial": "as for the characteristic polynomial",
