@@ -186,8 +186,8 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     rising, falling = (np.all(bins[1:] >= bins[:-1]), np.all(bins[1:] <= bins[:-1]))
     if anywhere(~(rising | falling)):
         raise ValueError("bins must be monotonically increasing or decreasing")
-    sides = ("left", "right") if right else ("right", "left")
-    up, down = np.searchsorted(bins, x, sides[0]), bins.shape[0] - np.searchsorted(np.flip(bins), x, sides[1])
+    side: Any = "left" if right else "right"
+    up, down = np.searchsorted(bins, x, side), bins.shape[0] - np.searchsorted(np.flip(bins), x, side)
     return np.where(rising, up, down)
 
 

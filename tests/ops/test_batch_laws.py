@@ -249,3 +249,106 @@ def test_writes_inside_a_loop() -> None:
         with pytest.warns(BatchLoopWarning):
             got = vmap(function)(X)
         np.testing.assert_allclose(got, np.stack([function(x) for x in X]), rtol=1e-12)
+
+
+# ---- answers without derivatives
+
+A = np.random.default_rng(6).integers(0, 4, size=(3, 2, 4)).astype(float)
+B = np.random.default_rng(7).integers(0, 4, size=(3, 2, 4)).astype(float)
+NAN = np.where(A == 1, np.nan, A)
+ANSWERS: dict[str, Callable[..., Any]] = {
+    "argsort": lambda a, b: np.argsort(a),
+    "argsort-axis": lambda a, b: np.argsort(a, 0, kind="stable"),
+    "argsort-flat": lambda a, b: np.argsort(a, axis=None, stable=True),
+    "argsort-position": lambda a, b: np.argsort(a, -1, "stable"),
+    "argpartition": lambda a, b: np.sort(np.take_along_axis(a, np.argpartition(a, 1, 1), 1)[:, 2:]).astype(int),
+    "argpartition-flat": lambda a, b: np.ravel(a)[np.argpartition(a, 3, axis=None)[3]].astype(int),
+    "argmax": lambda a, b: np.argmax(a),
+    "argmax-axis": lambda a, b: np.argmax(a, 1, keepdims=True),
+    "argmax-method": lambda a, b: a.argmax(axis=0),
+    "argmin-keepdims": lambda a, b: np.argmin(a, keepdims=True),
+    "nanargmax": lambda a, b: np.nanargmax(np.where(a == 1, np.nan, a), axis=1),
+    "nanargmin": lambda a, b: np.nanargmin(np.where(a == 1, np.nan, a)),
+    "any": lambda a, b: np.any(a > 2),
+    "all-axis": lambda a, b: np.all(a > 0, axis=-1, keepdims=True),
+    "any-axes": lambda a, b: np.any(a > 2, axis=(0, 1)),
+    "any-where": lambda a, b: np.any(a > 1, where=b > 1),
+    "all-where": lambda a, b: np.all(a > 1, axis=0, where=b > 1),
+    "all-method": lambda a, b: a.all(0),
+    "count": lambda a, b: np.count_nonzero(a, axis=1, keepdims=True),
+    "count-all": lambda a, b: np.count_nonzero(a == b),
+    "isclose": lambda a, b: np.isclose(a, b + 1e-9),
+    "isclose-options": lambda a, b: np.isclose(a, b, 0.5, 0.1, equal_nan=True),
+    "isclose-batched": lambda a, b: np.isclose(a, b, atol=a / 2),
+    "allclose": lambda a, b: np.allclose(a, b, atol=3),
+    "array_equal": lambda a, b: np.array_equal(np.sort(np.ravel(a)) * 0, b * 0),
+    "array_equal-same": lambda a, b: np.array_equal(a, b * 1 if a is b else a),
+    "array_equal-nan": lambda a, b: np.array_equal(np.where(a == 1, np.nan, a), np.where(a == 1, np.nan, a), True),
+    "array_equiv": lambda a, b: np.array_equiv(a * 0, b[0] * 0),
+    "array_equiv-shapes": lambda a, b: np.array_equiv(a, b[:, :3]),
+    "searchsorted": lambda a, b: np.searchsorted(np.sort(a[0]), b),
+    "searchsorted-right": lambda a, b: np.searchsorted(np.sort(a[0]), b, side="right"),
+    "searchsorted-one": lambda a, b: np.searchsorted(np.sort(a[0]), b[0, 0]),
+    "searchsorted-plain": lambda a, b: np.searchsorted(np.arange(3.0), b, "right"),
+    "searchsorted-points": lambda a, b: np.searchsorted(np.sort(a[0]), np.array([0.5, 2.0, np.nan])),
+    "searchsorted-nan": lambda a, b: np.searchsorted(np.sort(np.where(a[0] == 1, np.nan, a[0])), b, "right"),
+    "searchsorted-sorter": lambda a, b: np.searchsorted(a[0], b, sorter=np.argsort(a[0])),
+    "searchsorted-complex": lambda a, b: np.searchsorted(np.sort(a[0] + 1j * b[0]), b + 1j),
+    "digitize": lambda a, b: np.digitize(b, np.sort(a[0])),
+    "digitize-falling": lambda a, b: np.digitize(b, np.flip(np.sort(a[0])), right=True),
+    "digitize-either": lambda a, b: np.digitize(b, np.cumsum(1 + a[0]) * np.where(a[0, 0] > 1, 1, -1)),
+    "isin": lambda a, b: np.isin(a, b[0]),
+    "isin-inverted": lambda a, b: np.isin(a, [1.0, 3.0], invert=True),
+    "isin-nothing": lambda a, b: np.isin(a, []),
+    "lexsort": lambda a, b: np.lexsort((a, b)),
+    "lexsort-plain": lambda a, b: np.lexsort((np.arange(4.0), b[0])),
+    "lexsort-rows": lambda a, b: np.lexsort(a),
+    "matrix_rank": lambda a, b: np.linalg.matrix_rank(a),
+    "matrix_rank-vector": lambda a, b: np.linalg.matrix_rank(a[0] * 0),
+    "matrix_rank-tol": lambda a, b: np.linalg.matrix_rank(np.outer(a, b), tol=1e-3),
+    "matrix_rank-batched-tol": lambda a, b: np.linalg.matrix_rank(a + 0 * b, tol=b[0, 0]),
+    "unravel": lambda a, b: np.stack(np.unravel_index(a.astype(int), (2, 3))),
+    "ravel": lambda a, b: np.ravel_multi_index((a.astype(int), b.astype(int)), (4, 4)),
+    "ravel-mode": lambda a, b: np.ravel_multi_index((a.astype(int), 7), (4, 4), mode="clip", order="F"),
+    "bits": lambda a, b: np.packbits(a.astype(np.uint8)),
+    "bits-axis": lambda a, b: np.packbits(a.astype(np.uint8), axis=1, bitorder="little"),
+    "bytes": lambda a, b: np.unpackbits(a.astype(np.uint8), axis=0),
+    "indices": lambda a, b: np.stack(np.tril_indices_from(a)) + a[0, 0].astype(int),
+    "diagonal": lambda a, b: np.stack(np.diag_indices_from(np.outer(a[0], a[0]))) + a[0, 0].astype(int),
+    "size": lambda a, b: np.size(a) + np.ndim(a) + np.size(a, 0) * a[0].astype(int),
+    "isreal": lambda a, b: np.isreal(a + 1j * (b > 1)),
+    "iscomplex": lambda a, b: np.iscomplex(a + 1j * (b > 1)),
+    "isposinf": lambda a, b: np.isposinf(np.where(a > 1, np.inf, a)),
+    "equal": lambda a, b: (a == b) & (a != 0) | ~(a < b),
+    "floor": lambda a, b: a // 2 + 3 % (1 + b) - 2 // (1 + a) + (a > 1) * 1,
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers(name: str) -> None:
+    f = ANSWERS[name]
+    for one, axes in (((A, B), (0, 0)), ((A, B[0]), (0, None)), ((A[0], B), (None, 0))):
+        rows = [[x if k is None else x[n] for x, k in zip(one, axes, strict=True)] for n in range(3)]
+        want = np.stack([np.asarray(f(*row)) for row in rows])
+        got = vmap(f, in_axes=axes)(*one)
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+    nested = vmap(lambda a: vmap(lambda b: f(a, b))(B))(A)
+    np.testing.assert_array_equal(nested, [[f(a, b) for b in B] for a in A])
+    recorded = vmap(grad(lambda a, b: np.sum(a * np.sum(f(a, b)))))(A, B)  # constants, as far as a tape is concerned
+    np.testing.assert_array_equal(recorded, [np.full_like(a, np.sum(f(a, b))) for a, b in zip(A, B, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda a: np.digitize(a[0], a[1] * np.array([1.0, -1, 1, 1])), "monotonically"),
+        (lambda a: np.searchsorted(a, a[0]), "object too deep"),
+        (lambda a: np.nanargmax(np.where(a >= 0, np.nan, a), axis=1), "All-NaN"),
+        (lambda a: np.argmax(a, axis=2), "axis 2 is out of bounds"),
+        (lambda a: np.unravel_index(a.astype(int) + 90, (2, 2)), "out of bounds"),
+    ],
+)
+def test_answers_refuse_what_numpy_refuses(call: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        vmap(call)(A + 1)
