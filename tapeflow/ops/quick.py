@@ -37,6 +37,11 @@ def _held(out: Any, batch: Any) -> Any:
     return None if batch.limit is not None and out.nbytes > batch.limit else batched(out, batch)
 
 
+def _is_fewer(constant: Any, value: Any) -> bool:
+    """Whether a plain array has no more axes than an element; one of objects may hold traced scalars."""
+    return bool(constant.ndim < value.ndim and constant.dtype.kind != "O")
+
+
 def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
     """What a ufunc of two operands gives: both of one batch, or one a number or a plain array of no more axes."""
     if type(a) is Batched:
@@ -46,11 +51,11 @@ def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
                 other = b._value
                 if type(other) is np.ndarray and other.ndim == value.ndim:
                     return _held(ufunc(value, other), batch)
-            elif kind is float or kind is int or (kind is np.ndarray and b.ndim < value.ndim):
+            elif kind is float or kind is int or (kind is np.ndarray and _is_fewer(b, value)):
                 return _held(ufunc(value, b), batch)
     elif type(b) is Batched and type(b._value) is np.ndarray:
         kind = type(a)
-        if kind is float or kind is int or (kind is np.ndarray and a.ndim < b._value.ndim):
+        if kind is float or kind is int or (kind is np.ndarray and _is_fewer(a, b._value)):
             return _held(ufunc(a, b._value), b._batch)
     return None
 

@@ -507,7 +507,7 @@ UFUNC_METHODS[None, "outer"] = _outer
 # ---- no derivative: plain values
 
 for _function in (np.argmax, np.argmin):
-    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, wraps=True))
+    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, reduces=True))
 nondifferentiable(np.argsort, "integer valued", batch=answers.along(np.argsort))
 nondifferentiable(np.searchsorted, "integer valued", batch=answers.searchsorted)
 for _function in (np.nonzero, np.flatnonzero):  # as many as there are: found for one element after another

@@ -157,7 +157,7 @@ def test_a_batch_of_nothing() -> None:
 
 
 def test_a_batch_of_nothing_of_what_is_gone_through() -> None:
-    convolve = lambda x: np.convolve(x, x)  # noqa: E731
+    convolve = lambda x: np.polymul(x, x)  # noqa: E731
     assert vmap(convolve)(E).shape == (0, 5)
     assert vmap(grad(lambda x: np.sum(convolve(x) ** 2)))(E).shape == (0, 3)
     assert vmap(lambda x: (np.roots(x), None), out_axes=1)(E)[0].shape == (2, 0)
@@ -409,6 +409,18 @@ def test_dtypes_stay() -> None:
     h = lambda x: np.sum(np.abs(np.linalg.inv(x)) ** 2)  # noqa: E731
     np.testing.assert_allclose(vmap(grad(h))(z), loop(grad(h), z), rtol=1e-3)
     assert vmap(grad(h))(z).dtype == np.complex64
+
+
+def test_stacks_of_convolutions() -> None:
+    long, short = RNG.normal(size=(4, 7)), RNG.normal(size=(4, 3)) + 1j
+    for mode in ("full", "same", "valid"):
+        for a, v in ((long, short), (short, long)):
+            f = lambda a, v, m=mode: np.sum(np.abs(np.convolve(a, v, m)) ** 3)  # noqa: E731
+            for g in (f, grad(f), grad(f, 1), lambda a, v, f=f: jvp(grad(f), (a, v), (a, v))[1]):
+                close(vmap(g)(a, v), loop(g, a, v))
+                close(vmap(g, in_axes=(0, None))(a, v[0]), loop(lambda a, g=g, v=v: g(a, v[0]), a))
+            close(grad(lambda v, f=f, a=a: np.sum(vmap(f, in_axes=(0, None))(a, v)))(v[0]),
+                  sum(grad(f, 1)(row, v[0]) for row in a))  # fmt: skip
 
 
 # ---- random programs
