@@ -237,10 +237,9 @@ def test_variables_and_a_rule_that_takes_none_are_an_error_when_called() -> None
     by_jvp = custom_jvp(lambda x: x * v)
     by_jvp.defjvp(lambda p, t: (p[0] * 3, t[0]))
     for g in (by_vjp, by_jvp):
-        with pytest.raises(StructureError, match=r"reads variables .*weight.* Pass them as arguments"):
-            grad(g)(2.0)
-        with GradientTape(), pytest.raises(StructureError, match=r"reads variables"):
+        with GradientTape(), pytest.raises(StructureError, match=r"reads variables .*weight.* Pass them as arguments"):
             g(2.0)
+        assert np.isfinite(grad(g)(2.0))  # which watches no variables, so none of their derivatives can be missing
 
 
 def test_what_the_rule_gives_for_variables_is_counted() -> None:
