@@ -16,7 +16,7 @@ from tapeflow.backends import backend_for
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.errors import MissingRuleError, RuleError, StructureError
 from tapeflow.recorders import Variable
-from tapeflow.transforms.custom_calls import Capture, followed, guarded, name_of, reading, resolved
+from tapeflow.transforms.custom_calls import Capture, followed, guarded, name_of, reading, resolved, signature_of
 from tapeflow.transforms.custom_checks import fitted, meta, spread_over
 from tapeflow.transforms.custom_graft import graft
 from tapeflow.transforms.derived import conjugated, transposed
@@ -156,6 +156,7 @@ class _Custom:
         functools.update_wrapper(self, fun)
         self.fun = fun
         self.name = name_of(fun)
+        self._signature = signature_of(fun)
         self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
 
     def __repr__(self) -> str:
@@ -288,7 +289,7 @@ class custom_vjp(_Custom):  # JAX's name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate, with the rule in place of the derivative."""
-        args, kwargs = resolved(self.fun, self.name, args, kwargs, defaults=True)
+        args, kwargs = resolved(self._signature, self.name, args, kwargs, defaults=True)
         constants, chosen, places = self._split(args)
         arguments = _Tree(chosen, _is_traced)
         if not any(map(followed, arguments.slots)):
@@ -312,7 +313,8 @@ class custom_vjp(_Custom):  # JAX's name
             return self._pushed(constants, arguments, residuals.filled(kept), tangents, results)
 
         rule = _Reverse(self.name, arguments, results, pull, None if self._jvp is None else push)
-        return _grafted(self.name, rule, "residuals", arguments.slots, residuals.slots, results)
+        kept, residuals.slots = residuals.slots, []
+        return _grafted(self.name, rule, "residuals", arguments.slots, kept, results)
 
     def _run_forward(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, _Tree]:
         assert self._forward is not None
@@ -327,7 +329,7 @@ class custom_vjp(_Custom):  # JAX's name
         self, args: Any, kwargs: dict[str, Any], constants: list[Any], places: list[int], arguments: _Tree
     ) -> Any:
         """The result for a call by the rule itself, which runs the rule again if a derivative of higher order asks."""
-        capture = Capture([])
+        capture, count = Capture([]), len(args)
         results = _Tree([_normal(self.fun(*pytree.map_leaves(plain, args), **kwargs))], _is_result)
         capture.require_none(results.slots, (), self.name)
 
@@ -337,7 +339,7 @@ class custom_vjp(_Custom):  # JAX's name
 
         def merged(kept: Sequence[Any]) -> list[Any]:
             chosen, fixed = iter(arguments.filled(kept)), iter(constants)
-            return [next(chosen) if k in places else next(fixed) for k in range(len(args))]
+            return [next(chosen) if k in places else next(fixed) for k in range(count)]
 
         def pull(kept: Sequence[Any], cotangents: list[Any]) -> list[Any]:
             return self._pulled(constants, places, arguments, residuals(kept), results.marked(cotangents))
@@ -458,7 +460,7 @@ class custom_jvp(_Custom):  # JAX's name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate, with the rule in place of the derivative."""
-        args, kwargs = resolved(self.fun, self.name, args, kwargs, defaults=True)
+        args, kwargs = resolved(self._signature, self.name, args, kwargs, defaults=True)
         constants, chosen, _ = self._split(args)
         arguments = _Tree(chosen, _is_traced, guard=True)
         capture = Capture([])
@@ -534,7 +536,7 @@ class custom_gradient(_Custom):  # TensorFlow's name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate, with the rule in place of the derivative."""
-        args, kwargs = resolved(self.fun, self.name, args, kwargs, defaults=False)
+        args, kwargs = resolved(self._signature, self.name, args, kwargs, defaults=False)
         arguments = _Tree(args, _is_traced)
         capture = Capture(arguments.slots)
         with reading() as variables:
@@ -569,6 +571,7 @@ class custom_gradient(_Custom):  # TensorFlow's name
     ) -> Any:
         what = f"the gradient function of {self.name}"
         extra = _Tree(reads, lambda x: True)
+        extra.slots = []
 
         def pull(kept: Sequence[Any], cotangents: list[Any]) -> list[Any]:
             gs = results.spread(cotangents)
@@ -586,7 +589,7 @@ class custom_gradient(_Custom):  # TensorFlow's name
         def push(kept: Sequence[Any], tangents: list[Any]) -> list[Any]:
             metas = [*arguments.metas, *extra.metas]
             ts = _zeros_for_missing(tangents, metas)
-            n = len(arguments.slots)
+            n = len(arguments.metas)
             keywords = {"variables": ts[n:]} if variables else {}
             return _tangents(jvp_fn(*arguments.spread(ts[:n]), **keywords), results, f"the tangents of {self.name}")
 
@@ -597,9 +600,9 @@ class custom_gradient(_Custom):  # TensorFlow's name
 
 
 def _grafted(name: str, rule: Any, keeps: str, xs: list[Any], residuals: list[Any], results: _Tree) -> Any:
-    if not results.slots:
-        return results.filled([])[0]
-    return results.filled(graft(name, rule, keeps, xs, residuals, results.slots))[0]
+    ys, results.slots = results.slots, []
+    rule.arguments.slots = []  # the rule must not keep the recording of the body alive
+    return results.filled(graft(name, rule, keeps, xs, residuals, ys) if ys else [])[0]
 
 
 def _added(a: Any, b: Any) -> Any:
