@@ -34,11 +34,15 @@ class _Tree:
 
     def __init__(self, trees: Sequence[Any], is_slot: Callable[[Any], bool], *, guard: bool = False) -> None:
         self.leaves, self.spec = pytree.flatten(tuple(trees))
-        self.specs = [pytree.flatten(t)[1] for t in trees]
         self.places = [k for k, x in enumerate(self.leaves) if is_slot(x)]
         self.slots = [self.leaves[k] for k in self.places]
         self.metas = [meta(x) for x in self.slots]
         self.leaves = [None if k in set(self.places) else guarded(x) if guard else x for k, x in enumerate(self.leaves)]
+
+    @property
+    def specs(self) -> list[Any]:
+        """The structure of each of the trees."""
+        return list(self.spec.children())
 
     def filled(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The trees with other values in the slots."""
