@@ -252,6 +252,14 @@ COMPOSITIONS: dict[str, Callable[[Any], Any]] = {
     "gradient inside an accumulator": gradient_inside_the_accumulator,
     "a persistent tape in its own block": persistent_tape_in_its_own_block,
     "two tapes": two_tapes,
+    "mixed, two tapes": lambda f: grad(lambda w: np.sum(grad(lambda x: np.sum(f(x, w)))(X) ** 2))(W),
+    "mixed, forward over reverse": lambda f: jvp(lambda w: grad(lambda x: np.sum(f(x, w)))(X), (W,), (W,))[1],
+    "mixed, reverse over forward": lambda f: grad(lambda w: np.sum(jvp(lambda x: f(x, w), (X,), (T,))[1] ** 2))(W),
+    "mixed, batch around": lambda f: vmap(lambda w: grad(lambda x: np.sum(f(x, w)))(X))(WS),
+    "mixed, batch inside": lambda f: grad(lambda w: np.sum(vmap(lambda x: f(x, w))(XS) ** 2))(W),
+    "mixed, batch between": lambda f: grad(
+        lambda w: np.sum(vmap(lambda x: grad(lambda z: np.sum(f(z, w)))(x))(XS) ** 2)
+    )(W),
     "many cotangents": many_cotangents,
     "many cotangents of a batch": many_cotangents_of_a_batch,
     "many cotangents, recorded": many_cotangents_recorded,
