@@ -81,10 +81,8 @@ def again(xp: Any, g: Any, edge: Any, residual: Any, trap: Trap) -> Any:
 
 def _fitted(xp: Any, c: Any, residual: tuple[Any, ...]) -> Any:
     _, _, _, primitive, shape, dtype, _, i = residual
-    if primitive.check is not None:
-        c = primitive.check(xp, c, shape, dtype, i)
-        if c is None:
-            return None
+    if primitive.check is not None and (c := primitive.check(xp, c, shape, dtype, i)) is None:
+        return None
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
