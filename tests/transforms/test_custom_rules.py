@@ -241,10 +241,11 @@ def test_variables_and_a_rule_that_takes_none_are_an_error_when_called() -> None
     by_jvp = custom_jvp(lambda x: x * v)
     by_jvp.defjvp(lambda p, t: (p[0] * 3, t[0]))
     for g in (by_vjp, by_jvp):
-        with pytest.raises(StructureError, match=r"reads variables .*weight.* Pass them as arguments"):
-            grad(g)(2.0)
-        with GradientTape(), pytest.raises(StructureError, match=r"reads variables"):
-            g(2.0)
+        for watch in (False, True):
+            with GradientTape() as tape:
+                x = tape.watch(np.float64(2.0)) if watch else np.float64(2.0)
+                with pytest.raises(StructureError, match=r"reads variables .*weight.* Pass them as arguments"):
+                    g(x)
 
 
 def test_what_the_rule_gives_for_variables_is_counted() -> None:
