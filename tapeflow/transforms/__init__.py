@@ -1,9 +1,7 @@
 """Transforms: functions in, functions out."""
 
-from tapeflow.transforms.custom_gradient import custom_gradient
-from tapeflow.transforms.custom_jvp import custom_jvp
 from tapeflow.transforms.custom_primitive import primitive
-from tapeflow.transforms.custom_vjp import custom_vjp
+from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom_vjp
 from tapeflow.transforms.derivatives import grad, hvp, jvp, stop_gradient, value_and_grad, vjp
 from tapeflow.transforms.jacobian import hessian, jacobian
 from tapeflow.transforms.vmap import vmap
