@@ -1,55 +1,28 @@
-"""Race the peers: ``python -m benchmarks.compare`` prints the table of docs/benchmarks.md.
+"""Race the peers: ``python -m benchmarks.compare`` prints the tables of docs/benchmarks.md.
 
 Every contender runs in this process, pinned to one core, in turn, many times; the figures are minima of wall time, with
-CPU time over wall time beside them (near 1 if nothing ran elsewhere). A peer that is not installed is left out and said
-so. Needs ``pip install -e ".[bench]"``.
+CPU over wall time of the fastest round beside them (near 1 if nothing else ran there, and nothing of it elsewhere). A
+peer that is not installed is left out and said so. Needs ``pip install -e ".[bench]"``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
+import json
 import subprocess
 import sys
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # before NumPy is imported: afterwards it has no effect
-
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import racing
+
+CORE = racing.pin() if __name__ == "__main__" else None  # before NumPy is imported and starts its threads
+
 import numpy as np
 
-from benchmarks import bench_tape, programs
-
-Contenders = dict[str, Callable[[], Any]]
-
-
-def pin() -> int:
-    """Stay on one core."""
-    core = min(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})
-    return core
-
-
-def race(contenders: Contenders, rounds: int, repeats: int) -> dict[str, tuple[float, float]]:
-    """Minimum wall seconds of one call, and CPU over wall time of all, for each contender."""
-    best = dict.fromkeys(contenders, float("inf"))
-    wall = dict.fromkeys(contenders, 0.0)
-    cpu = dict.fromkeys(contenders, 0.0)
-    for _ in range(rounds):
-        for name, call in contenders.items():
-            t0, c0 = time.perf_counter(), time.process_time()
-            for _ in range(repeats):
-                call()
-            t1, c1 = time.perf_counter(), time.process_time()
-            best[name] = min(best[name], (t1 - t0) / repeats)
-            wall[name] += t1 - t0
-            cpu[name] += c1 - c0
-    return {name: (best[name], cpu[name] / wall[name]) for name in contenders}
+from benchmarks import bench_tape, programs, race_transforms
+from benchmarks.racing import Contenders, Table, race
 
 
 def torch_gradient(x0: np.ndarray) -> Callable[[], Any] | None:
@@ -78,12 +51,7 @@ def autograd_gradient(x0: np.ndarray) -> Callable[[], Any] | None:
     return lambda: derivative(x0)
 
 
-def line(what: str, ratio: float, goal: str, detail: str) -> None:
-    """Print one row."""
-    print(f"| {what} | {ratio:.3f} | {goal} | {detail} |", flush=True)
-
-
-def small_arrays(rounds: int) -> None:
+def small_arrays(table: Table, rounds: int) -> None:
     """Gradient, JVP and Hessian product of small arrays, against the peers."""
     for size in (1, 100):
         x0 = np.linspace(0.1, 0.9, size)
@@ -103,15 +71,15 @@ def small_arrays(rounds: int) -> None:
         text = {n: f"{t:.2f} us/op, CPU/wall {share:.2f}" for n, (t, share) in per_op.items()}
         for name, (call, goal) in peers.items():
             if call is None:
-                print(f"| gradient, size {size}, against {name} | not installed | {goal} | |")
+                table.line(f"gradient, size {size}, against {name}", None, goal)
             else:
-                line(f"gradient, size {size}, against {name}", mine / per_op[name][0], goal,
-                     f"{text['tapeflow']}; {name} {text[name]}")  # fmt: skip
-        line(f"JVP against gradient, size {size}", per_op["jvp"][0] / mine, "1", text["jvp"])
-        line(f"Hessian product against gradient, size {size}", per_op["hvp"][0] / mine, "4", text["hvp"])
+                table.line(f"gradient, size {size}, against {name}", mine / per_op[name][0], goal,
+                           f"{text['tapeflow']}; {name} {text[name]}")  # fmt: skip
+        table.line(f"JVP against gradient, size {size}", per_op["jvp"][0] / mine, "1", text["jvp"])
+        table.line(f"Hessian product against gradient, size {size}", per_op["hvp"][0] / mine, "4", text["hvp"])
 
 
-def large_arrays(rounds: int) -> None:
+def large_arrays(table: Table, rounds: int) -> None:
     """A million elements, against the NumPy calls that the mathematics needs."""
     x0 = np.linspace(0.1, 0.9, 1_000_000)
     np.testing.assert_allclose(programs.gradient(x0), programs.by_hand(x0), rtol=1e-12)
@@ -119,8 +87,8 @@ def large_arrays(rounds: int) -> None:
         {"tapeflow": lambda: programs.gradient(x0), "numpy": lambda: programs.by_hand(x0)}, max(3, rounds // 10), 1
     )
     (mine, share), (hand, _) = times["tapeflow"], times["numpy"]
-    line("gradient, size 1,000,000, against NumPy by hand", mine / hand, "1.15",
-         f"{mine:.2f} s, CPU/wall {share:.2f}; by hand {hand:.2f} s")  # fmt: skip
+    table.line("gradient, size 1,000,000, against NumPy by hand", mine / hand, "1.15",
+               f"{mine:.2f} s, CPU/wall {share:.2f}; by hand {hand:.2f} s")  # fmt: skip
 
 
 UNTRACED = """
@@ -137,7 +105,7 @@ BEFORE = {
 }
 
 
-def untraced(rounds: int) -> None:
+def untraced(table: Table, rounds: int) -> None:
     """A NumPy call on plain arrays, with and without tapeflow in the process: nothing is patched."""
     best = dict.fromkeys(BEFORE, float("inf"))
     for _ in range(max(3, rounds // 8)):
@@ -146,50 +114,53 @@ def untraced(rounds: int) -> None:
             out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
             best[name] = min(best[name], float(out))
     for name in list(BEFORE)[1:]:
-        line(f"np.sin of an untraced array, tapeflow {name}, against without", best[name] / best["without"], "1.0",
-             f"{best[name] * 1e9:.0f} ns; without {best['without'] * 1e9:.0f} ns")  # fmt: skip
+        table.line(f"np.sin of an untraced array, tapeflow {name}, against without", best[name] / best["without"], "1.0",
+                   f"{best[name] * 1e9:.0f} ns; without {best['without'] * 1e9:.0f} ns")  # fmt: skip
 
 
-def scaling(rounds: int) -> None:
+def scaling(table: Table, rounds: int) -> None:
     """Loops and chains must be linear."""
     few = max(5, rounds // 5)
     times = race({"1": lambda: programs.sum_of_squares(10_000), "2": lambda: programs.sum_of_squares(20_000)}, few, 1)
-    line("s = s + x[i]**2, n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
-         f"{times['1'][0] / 30_000 * 1e6:.2f} us per operation")  # fmt: skip
+    table.line("s = s + x[i]**2, n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
+               f"{times['1'][0] / 30_000 * 1e6:.2f} us per operation")  # fmt: skip
     times = race({"1": lambda: programs.filled(10_000), "2": lambda: programs.filled(20_000)}, few, 1)
-    line("y[i] = 0.9 * y[i - 1] + x[i], n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
-         f"{times['1'][0] / 10_000 * 1e6:.1f} us per element")  # fmt: skip
+    table.line("y[i] = 0.9 * y[i - 1] + x[i], n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
+               f"{times['1'][0] / 10_000 * 1e6:.1f} us per element")  # fmt: skip
     times = race({"1": lambda: programs.long_chain(500_000), "2": lambda: programs.long_chain(1_000_000)}, 2, 1)
     held = bench_tape.track_bytes_per_entry()
-    line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",
-         f"{times['2'][0]:.2f} s; {held:.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
-    print(f"| peak memory of 100 additions of 1,000,000-vectors, in vectors | "
-          f"{bench_tape.track_vectors_held_by_additions():.2f} | 3 | |")  # fmt: skip
+    table.line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",
+               f"{times['2'][0]:.2f} s; {held:.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
+    held = bench_tape.track_vectors_held_by_additions()
+    table.line("peak memory of 100 additions of 1,000,000-vectors, in vectors", held, "3")
 
 
-def machine() -> str:
-    """Describe where this ran."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    cpu = names[0] if names else platform.processor()
-    return f"{cpu}, pinned to core {pin()}; Python {platform.python_version()}, NumPy {np.__version__}"
+# What needs no peer comes first: the objects of an imported peer make every garbage collection longer.
+SUITES = {
+    "tape": ((scaling, untraced, large_arrays), (small_arrays,)),
+    "transforms": (
+        (race_transforms.many_leaves, race_transforms.per_example),
+        (race_transforms.jacobians, race_transforms.hessians, race_transforms.per_example_peers),
+    ),
+}
 
 
 def main() -> None:
-    """Run all comparisons."""
+    """Run the comparisons of a suite, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="how often the contenders take turns")
-    rounds = parser.parse_args().rounds
-    print(machine())
-    print("\n| what | measured | to reach | detail |\n| --- | --- | --- | --- |")
-    scaling(rounds)  # before the peers are imported: their objects make every garbage collection longer
-    untraced(rounds)
-    large_arrays(rounds)
-    small_arrays(rounds)
+    parser.add_argument("--suite", choices=(*SUITES, "all"), default="all", help="which comparisons to run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the rows as well")
+    options = parser.parse_args()
+    chosen = list(SUITES.values()) if options.suite == "all" else [SUITES[options.suite]]
+    where = racing.machine(racing.pin() if CORE is None else CORE)
+    print(where)
+    table = Table()
+    table.heading()
+    for compare in [c for alone, _ in chosen for c in alone] + [c for _, peers in chosen for c in peers]:
+        compare(table, options.rounds)
+    if options.json is not None:
+        options.json.write_text(json.dumps({"machine": where, "rows": table.plain()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

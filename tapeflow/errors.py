@@ -5,10 +5,15 @@ Every class derives from :class:`TapeError` and from the built-in that code writ
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "BatchDecisionError",
     "BatchLoopWarning",
+    "BatchMemoryError",
     "InPlaceError",
+    "IndependenceError",
     "MissingRuleError",
     "NotDifferentiableError",
     "RuleError",
@@ -20,6 +25,7 @@ __all__ = [
     "TapeStateError",
     "TargetError",
     "TracedConversionError",
+    "UnconnectedError",
 ]
 
 
@@ -55,6 +61,14 @@ class StructureError(TapeError, ValueError, TypeError):
     """Two structures (pytrees) that must match do not."""
 
 
+class IndependenceError(TapeError, ValueError):
+    """Elements of a batch that were said to be independent depend on each other."""
+
+
+class UnconnectedError(TapeError, ValueError):
+    """There is no path from a source to the targets, and that was to be an error."""
+
+
 class MissingRuleError(TapeError, TypeError):
     """A derivative was asked through a function that has no rule."""
 
@@ -71,12 +85,31 @@ class BatchDecisionError(TracedConversionError):
     """Inside a batch tapeflow itself had to decide by values; `vmap` catches it, and goes through the batch."""
 
 
+class BatchMemoryError(TapeError, MemoryError):
+    """An array of a batch would exceed the memory set aside; Jacobians catch it, and make smaller batches.
+
+    Attributes
+    ----------
+    fraction : float
+        The part of the batch that would fit.
+    """
+
+    def __init__(self, fraction: float) -> None:
+        super().__init__(f"a batch needs {1 / fraction:.3g} times the memory set aside for it")
+        self.fraction = fraction
+
+
 class BatchLoopWarning(UserWarning):
     """A function without a batching rule is evaluated element by element."""
 
 
 class SingularPointWarning(RuntimeWarning):
     """A derivative does not exist at the point in question, and a subgradient was taken."""
+
+
+def described(*values: object) -> str:
+    """Shapes and dtypes, for a note on an exception."""
+    return ", ".join(f"{getattr(v, 'shape', ())} {getattr(v, 'dtype', type(v).__name__)}" for v in values)
 
 
 # ---- the texts that the core needs, each an exception ready to be raised
@@ -102,7 +135,9 @@ def batched_value(what: str, shape: tuple[int, ...], inside: bool) -> TracedConv
     """A value of a batch was about to become a plain one, by the user or inside of tapeflow and NumPy."""
     return (BatchDecisionError if inside else TracedConversionError)(
         f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one "
-        "plain value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None)"
+        "plain value. Stay with NumPy functions (np.sin for math.sin, np.stack for np.array, tapeflow.numpy.take(a, i, 0) "
+        "for a[i] of a plain array or list), or compute it outside vmap and pass it in (in_axes=None). To fill an array, "
+        "make it inside, with np.zeros_like(x) or tapeflow.numpy.zeros"
     )
 
 
@@ -110,15 +145,33 @@ def batched_truth(shape: tuple[int, ...], inside: bool) -> TracedConversionError
     """An ``if`` on a value of a batch, by the user or inside of tapeflow and NumPy."""
     return (BatchDecisionError if inside else TracedConversionError)(
         f"the truth of a value inside vmap (of shape {shape}) differs from element to element, so Python cannot branch on "
-        "it. Compute both branches and choose with np.where(condition, a, b), or write a loop instead of vmap"
+        "it. Compute both branches and choose with np.where(condition, a, b), in a loop of a fixed number of steps if it "
+        "was a while, or write a loop instead of vmap"
     )
 
 
-def batched_shapes(name: str, shapes: list[tuple[int, ...]]) -> StructureError:
+def warn_of_loop(text: str) -> None:
+    """Warn of a batch that is gone through, at the first line outside of the libraries."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"vmap: {text}", BatchLoopWarning, stacklevel=level)
+
+
+_INSIDE = {"tapeflow", "numpy", "scipy"}
+
+
+def batched_empty(name: str) -> BatchDecisionError:
+    """A function that is evaluated element by element, of a batch without elements."""
+    return BatchDecisionError(f"vmap: {name} is evaluated for each element of a batch, which has none")
+
+
+def batched_shapes(name: str, shapes: list[tuple[int, ...]], inside: bool) -> TapeError:
     """Results of a function differ from element to element of a batch, and so cannot be one."""
-    return StructureError(
+    return (BatchDecisionError if inside else StructureError)(
         f"vmap: what {name} gives differs in shape from element to element of the batch: "
-        f"{', '.join(map(str, shapes))}. Pad the results to one shape, or write a loop instead of vmap"
+        f"{', '.join(map(str, shapes))}. Pad the results to one shape, or write a loop instead of vmap; "
+        "np.where(mask, x, 0) stands in for x[mask]"
     )
 
 

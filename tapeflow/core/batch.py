@@ -14,27 +14,27 @@ always works and is slow, so it warns once.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tapeflow import pytree
+from tapeflow import errors, pytree
 from tapeflow.core.primitive import Primitive, next_level
 from tapeflow.core.tracer import Tracer, call_unwrapped
-from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
-from tapeflow.errors import BatchLoopWarning, batched_shapes, batched_truth, batched_value
+from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, take, viewed
 
 __all__ = [
     "Batch",
     "Batched",
     "aligned",
+    "axes_in_front",
     "batched",
     "each",
     "leading",
     "leading_ones",
     "loop",
+    "one_by_one",
     "shifted",
     "stacked",
 ]
@@ -44,13 +44,18 @@ UNBOUND = 1 << 60  # levels above are no levels: a variable is read anew in each
 
 
 class Batch:
-    """A level: its number, and how many elements its batch has."""
+    """A level: its number, and how many elements its batch has.
 
-    __slots__ = ("level", "size")
+    Arrays may be limited in their size in bytes; a quiet batch does not warn of loops.
+    """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = ("level", "limit", "quiet", "size")
+
+    def __init__(self, size: int, limit: int | None = None, quiet: bool = False) -> None:
         self.level = next_level()
         self.size = size
+        self.limit = limit
+        self.quiet = quiet
 
 
 class Batched(Tracer):
@@ -95,17 +100,23 @@ class Batched(Tracer):
         return batched(value._untracked() if isinstance(value, Tracer) else value, self._batch)
 
     def _guard(self, what: str) -> NoReturn:
-        raise batched_value(what, self.shape, _is_inside())
+        raise errors.batched_value(what, self.shape, _is_inside())
 
     def numpy(self) -> NoReturn:
         """Refuse: a value of a batch has no plain values of its own."""
-        raise batched_value("x.numpy()", self.shape, _is_inside())
+        raise errors.batched_value("x.numpy()", self.shape, _is_inside())
 
     def __bool__(self) -> bool:
-        raise batched_truth(self.shape, _is_inside())
+        raise errors.batched_truth(self.shape, _is_inside())
 
     def __len__(self) -> int:
         return int(self.shape[0])
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
 
     def __str__(self) -> str:
         return repr(self)
@@ -119,9 +130,10 @@ class Batched(Tracer):
         values = [a._value if m else np.asarray(a) if type(a) is list else a for a, m in zip(args, mine, strict=True)]
         rule = primitive.batch or (aligned if primitive.elementwise else None)
         if rule is None:
-            _warn(primitive.name)
             return loop(batch, primitive, args, params)
         out = rule(primitive, values, mine, params)
+        if batch.limit is not None:
+            _check_memory(out, batch.limit)
         if primitive.view is not None:
             out, shared = viewed(self, self._value, out)
             if shared:
@@ -152,23 +164,14 @@ class Batched(Tracer):
         self._value = derived(parent._value, _shifted_step(step, parent._batch.size))
 
     def _write(self, steps: tuple[Step, ...], index: Any, value: Any) -> None:
-        mine = isinstance(value, Batched) and value._batch is self._batch
         parts = index if isinstance(index, tuple) else (index,)
-        if (mine and any(isinstance(p, np.ndarray | Batched) for p in parts)) or len(steps) > 0:
-            self._write_each(steps, parts, value, mine)
-            return
-        if mine:
-            ndim = np.broadcast_to(np.empty(()), self.shape)[index].ndim
+        if isinstance(value, Batched) and value._batch is self._batch:
+            ndim = take(np.broadcast_to(np.empty(()), self.shape), steps, index).ndim
             value = leading_ones(value._value, ndim)
             value = np.reshape(value, (value.shape[0], *value.shape[value.ndim - ndim :]))  # it may have more axes
-        self._value = assigned(self, "_value", (), (slice(None), *parts), value)
-
-    def _write_each(self, steps: tuple[Step, ...], parts: Any, value: Any, mine: bool) -> None:
-        """Write element by element: index arrays would put the axis of the batch elsewhere."""
-        for k in range(self._batch.size):
-            index = tuple(p._value[k] if isinstance(p, Batched) else p for p in parts)
-            one = value._value[k] if mine else value
-            self._value = assigned(self, "_value", (("getitem", k), *steps), index, one)
+            value = np.moveaxis(value, 0, axes_in_front(parts))
+        steps = tuple(_shifted_step(step, self._batch.size) for step in steps)
+        self._value = assigned(self, "_value", steps, (slice(None), *parts), value)
 
 
 refreshes(Batched, "_value")
@@ -183,6 +186,15 @@ def batched(value: Any, batch: Batch) -> Batched:
     return new
 
 
+def axes_in_front(parts: tuple[Any, ...]) -> int:
+    """How many axes NumPy puts in front of all others, because the index arrays of which they come stand apart."""
+    picks = [k for k, p in enumerate(parts) if isinstance(p, np.ndarray | int | np.integer)]
+    if not picks or picks[-1] - picks[0] < len(picks) or not any(isinstance(p, np.ndarray) for p in parts):
+        return 0
+    arrays = (np.atleast_1d(parts[k]).nonzero()[0] if np.asarray(parts[k]).dtype == bool else parts[k] for k in picks)
+    return len(np.broadcast_shapes(*map(np.shape, arrays)))
+
+
 def _is_inside() -> bool:
     """Whether the first caller outside of the core is tapeflow's or NumPy's, and not the user's."""
     frame = sys._getframe(2)
@@ -195,9 +207,18 @@ def _wrap(out: Any, batch: Batch) -> Any:
     return tuple(_wrap(part, batch) for part in out) if isinstance(out, tuple) else batched(out, batch)
 
 
+def _check_memory(out: Any, limit: int) -> None:
+    for part in out if isinstance(out, tuple) else (out,):
+        needed = part.size * part.dtype.itemsize
+        if needed > limit:
+            raise errors.BatchMemoryError(limit / needed)
+
+
 def _shifted_step(step: Step, size: int) -> Step:
     """A step of one element as a step of the batch."""
     name, parameter = step
+    if name == "einsum":  # of all axes but the last
+        return name, ((f"...{parameter[0][0].lstrip('.')}",), f"...{parameter[1].lstrip('.')}")
     if name == "getitem":
         return name, (slice(None), *(parameter if isinstance(parameter, tuple) else (parameter,)))
     if name == "transpose":
@@ -272,28 +293,41 @@ def shifted(**names: str) -> Callable[..., Any]:
 def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
     """The rule of primitives for which there is nothing better than to go through the batch."""
     size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
+    if not size:
+        raise errors.batched_empty(primitive.name)
     outs = [primitive(*(v[k] if b else v for v, b in zip(values, batched, strict=True)), **params) for k in range(size)]
     if isinstance(outs[0], tuple):
         return tuple(_stack(parts, primitive.name) for parts in zip(*outs, strict=True))
     return _stack(outs, primitive.name)
 
 
-def _stack(parts: Sequence[Any], name: str) -> Any:
+def _stack(parts: Sequence[Any], name: str, inside: bool = True) -> Any:
     shapes = list(dict.fromkeys(map(np.shape, parts)))
     if len(shapes) > 1:
-        raise batched_shapes(name, shapes)
+        raise errors.batched_shapes(name, shapes, inside)
     return np.stack(parts)
 
 
 def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Call any function element by element."""
+    """Call a function without a batch rule element by element, with a warning."""
+    if not batch.quiet:
+        _warn(_name(function))
+    return one_by_one(batch, function, args, kwargs)
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or getattr(function, "name", "a function"))
+
+
+def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any, inside: bool = True) -> Any:
+    """Call any function element by element; `inside` another one that can be called so instead."""
 
     def element(k: int) -> Callable[[Any], Any]:
         def choose(x: Any) -> Any:
             if isinstance(x, Batched) and x._batch is batch:
                 return x._value[k]
             if isinstance(x, Tracer) and batch.level < x._level < UNBOUND:
-                raise batched_value(name, x.shape, inside=True)  # batches inside it
+                raise errors.batched_value(name, x.shape, inside=True)  # batches inside it
             return x
 
         return choose
@@ -301,10 +335,12 @@ def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> 
     def together(*parts: Any) -> Batched:
         for part in parts:
             if isinstance(part, Batched) and part._batch is batch:  # a function that is an argument brought it in
-                raise batched_value(name, part.shape, inside=True)
-        return batched(_stack(parts, name), batch)
+                raise errors.batched_value(name, part.shape, inside=True)
+        return batched(_stack(parts, name, inside), batch)
 
-    name = getattr(function, "__name__", "a function")
+    name = _name(function)
+    if not batch.size:
+        raise errors.batched_empty(name)
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
     return pytree.map_leaves(together, *outs)
 
@@ -315,8 +351,4 @@ _warned: set[str] = set()
 def _warn(name: str) -> None:
     if name not in _warned:
         _warned.add(name)
-        warnings.warn(
-            f"vmap: {name} has no batching rule, so it is evaluated once for each element of the batch",
-            BatchLoopWarning,
-            stacklevel=2,
-        )
+        errors.warn_of_loop(f"{name} has no batching rule, so it is evaluated once for each element of the batch")

@@ -89,23 +89,23 @@ def _slow(primitive: Primitive, *args: Any) -> Any:
     return bind(primitive, args, {})
 
 
-def _edge(function: Callable[..., Any], names: tuple[str, ...], nodes: dict[str, int]) -> Callable[..., Any]:
+def _edge(primitive: Primitive, rule: Rule, nodes: dict[str, int]) -> Callable[..., Any]:
     """Turn a rule into an edge, which takes its residuals as one value, and note where their nodes stand.
 
     A rule of one residual is one already, and a second call would cost more than the rest of the edge; but each edge
     must be an object of its own, since it is the key to its nodes.
     """
     edge: Callable[..., Any]
+    function, names = rule
     if len(names) <= 1:
         assert isinstance(function, FunctionType)
-        edge = FunctionType(
-            function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-        )
+        edge = FunctionType(function.__code__, function.__globals__, None, function.__defaults__, function.__closure__)
     else:
 
         def edge(xp: Any, g: Any, r: Any) -> Any:
             return function(xp, g, *r)
 
+    edge.__name__ = primitive.name  # what is noted on exceptions
     NODES[edge] = tuple(nodes[n] for n in names)
     return edge
 
@@ -119,7 +119,7 @@ def _picker(names: tuple[str, ...]) -> tuple[int, Any]:
 
 def _unary_recorder(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
     (rule,) = cast("tuple[Rule]", primitive.vjps)
-    edge = _edge(rule.function, rule.names, {"x": 3, "y": 0})
+    edge = _edge(primitive, rule, {"x": 3, "y": 0})
     place, pick = _picker(rule.names)
 
     def call(x: Any) -> Any:
@@ -154,9 +154,9 @@ def _binary_recorders(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, 
 
 
 def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -> Callable[[Any, Any], Any]:
-    both0 = _edge(rule0.function, rule0.names, {"x0": 3, "x1": 6, "y": 0})
-    both1 = _edge(rule1.function, rule1.names, {"x0": 3, "x1": 6, "y": 0})
-    left = _edge(rule0.function, rule0.names, {"x0": 3, "x1": -1, "y": 0})
+    both0 = _edge(primitive, rule0, {"x0": 3, "x1": 6, "y": 0})
+    both1 = _edge(primitive, rule1, {"x0": 3, "x1": 6, "y": 0})
+    left = _edge(primitive, rule0, {"x0": 3, "x1": -1, "y": 0})
     (place0, pick0), (place1, pick1) = _picker(rule0.names), _picker(rule1.names)
     guards = "x1" in rule0.names
     arithmetic = ufunc in ARITHMETIC
@@ -195,7 +195,12 @@ def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -
                 seen = (None, x0, b, out)
                 residual = seen[place0] if place0 >= 0 else pick0(seen)
             entry = [number, trackers, left, parent, residual]
-        elif kind is type(x0) and (b.shape == x0.shape or not b.shape) and b.dtype is x0.dtype:
+        elif (
+            kind is type(x0)
+            and not isinstance(b, Tracer)
+            and (b.shape == x0.shape or not b.shape)
+            and b.dtype is x0.dtype
+        ):
             out = ufunc(x0, b)
             seen = (None, x0, _guarded(b) if guards else b, out)
             number = wengert.tick()
@@ -215,7 +220,7 @@ def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -
 
 
 def _right_recorder(ufunc: Any, primitive: Primitive, rule: Rule) -> Callable[[Any, Any], Any]:
-    right = _edge(rule.function, rule.names, {"x0": -1, "x1": 3, "y": 0})
+    right = _edge(primitive, rule, {"x0": -1, "x1": 3, "y": 0})
     place, pick = _picker(rule.names)
     guards = "x0" in rule.names
     arithmetic = ufunc in ARITHMETIC
@@ -232,7 +237,12 @@ def _right_recorder(ufunc: Any, primitive: Primitive, rule: Rule) -> Callable[[A
             if arithmetic and x1.dtype is FLOAT64 and type(x1) is np.ndarray:
                 a = NUMBERS[a] if a in NUMBERS else as_array(a)
             seen = (None, a, x1, ufunc(a, x1))
-        elif kind is type(x1) and (a.shape == x1.shape or not a.shape) and a.dtype is x1.dtype:
+        elif (
+            kind is type(x1)
+            and not isinstance(a, Tracer)
+            and (a.shape == x1.shape or not a.shape)
+            and a.dtype is x1.dtype
+        ):
             seen = (None, _guarded(a) if guards else a, x1, ufunc(a, x1))
         else:
             return _slow(primitive, a, b)
@@ -251,7 +261,7 @@ def _guarded(value: Any) -> Any:
 
 def _unary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
     (rule,) = cast("tuple[Rule]", primitive.jvps)
-    push = _edge(rule.function, rule.names, {"x": 3, "y": 0})
+    push = _edge(primitive, rule, {"x": 3, "y": 0})
     place, pick = _picker(rule.names)
 
     def call(x: Any) -> Any:
@@ -272,8 +282,8 @@ def _unary_pusher(ufunc: Any, primitive: Primitive) -> Callable[[Any], Any]:
 def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
     """The ways for a dual number on the left, and for one on the right of something that is none."""
     rule0, rule1 = cast("tuple[Rule, Rule]", primitive.jvps)
-    push0 = _edge(rule0.function, rule0.names, {"x0": 3, "x1": 6, "y": 0})
-    push1 = _edge(rule1.function, rule1.names, {"x0": 3, "x1": 6, "y": 0})
+    push0 = _edge(primitive, rule0, {"x0": 3, "x1": 6, "y": 0})
+    push1 = _edge(primitive, rule1, {"x0": 3, "x1": 6, "y": 0})
     (place0, pick0), (place1, pick1) = _picker(rule0.names), _picker(rule1.names)
 
     def left(a: Any, b: Any) -> Any:
@@ -287,7 +297,11 @@ def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, An
         if kind is Dual and b._accumulator is accumulator:
             x1 = b._value
             t1 = b._tangent
-        elif kind is float or kind is int or (kind is type(x0) and (b.shape == x0.shape or not b.shape)):
+        elif (
+            kind is float
+            or kind is int
+            or (kind is type(x0) and not isinstance(b, Tracer) and (b.shape == x0.shape or not b.shape))
+        ):
             x1 = b
         else:
             return _slow(primitive, a, b)

@@ -11,7 +11,7 @@ from tapeflow.core.primitive import Primitive
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.wengert import evaluate, keep, makes_constant
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, viewed
-from tapeflow.errors import missing_rule
+from tapeflow.errors import described, missing_rule
 
 __all__ = ["PUSHERS", "Dual", "dual", "fit_tangent", "push_forward"]
 
@@ -151,7 +151,8 @@ def _contribution(primitive: Primitive, i: int, t: Any, primals: list[Any], out:
     try:
         return rule.function(np, t, *keep(rule, i, primals, out), **params)
     except Exception as error:
-        error.add_note(f"in the forward rule of {primitive.name}, operand {i} of shape {np.shape(primals[i])}")
+        what = f"operand {i} of shape {described(primals[i])}, tangent of shape {described(t)}"
+        error.add_note(f"in the forward rule of {primitive.name}, {what}")
         raise
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from sys import getrefcount
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from tapeflow.core.poles import Trap, at_pole, has_nan
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.core.writes import put, take, write
-from tapeflow.errors import RuleError
+from tapeflow.errors import RuleError, described
 
 if TYPE_CHECKING:
     from tapeflow.core.wengert import Entry, WengertList
@@ -404,12 +405,15 @@ def _pass_on(
 
 
 def _explain(error: BaseException, entry: Entry) -> None:
-    """Note on an exception which primitive's rule was at work."""
-    for i in range(2, len(entry), 3):
-        if entry[i] is general_edge:
-            residual = entry[i + 2]
-            error.add_note(f"in the reverse rule of {residual[3].name}, operand of shape {residual[4]}")
-            return
+    """Note on an exception which primitive's rule was at work, for which operand and cotangent."""
+    sweeps = (f.f_locals for f, _ in walk_tb(error.__traceback__) if {"edge", "i", "g"} <= f.f_locals.keys())
+    at = next(sweeps, None)
+    if at is not None and at["i"] + 2 < len(entry):
+        edge, _, residual = entry[at["i"] : at["i"] + 3]
+        name, operand = (edge or residual[0]).__name__, ""
+        if edge is general_edge:
+            name, operand = residual[3].name, f"operand {residual[7]} of shape {residual[4]} {residual[5]}, "
+        error.add_note(f"in the reverse rule of {name}, {operand}cotangent of shape {described(at['g'])}")
 
 
 # ---- residuals as traced values

@@ -224,7 +224,7 @@ def call_plainly(primitive: Primitive, *args: Any, **kwargs: Any) -> Any:
         return primitive.batch(*args, **kwargs)
     if primitive.elementwise and not kwargs:
         return bind(primitive, args, {})
-    return loop(batch._batch, FUNCTIONS[primitive.evaluate], args, kwargs)
+    return loop(batch._batch, primitive.evaluate, args, kwargs)
 
 
 def call_ufunc(primitive: Primitive, *args: Any, where: Any = True, dtype: Any = None, **options: Any) -> Any:

@@ -29,7 +29,7 @@ from tapeflow.core.primitive import Primitive, Rule, next_level
 from tapeflow.core.reverse import general_edge, hand_over, identity_edge, scatter_part, select, step_back, write_edge
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, last_writes, refreshes, relate, viewed
-from tapeflow.errors import missing_rule
+from tapeflow.errors import described, missing_rule
 
 __all__ = [
     "CONSTANT",
@@ -333,7 +333,7 @@ def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any]) ->
         return primitive(*values, **params)
     except Exception as error:
         if not hasattr(error, "__notes__"):
-            error.add_note(f"in {primitive.name} of arguments of shape {', '.join(str(np.shape(v)) for v in values)}")
+            error.add_note(f"in {primitive.name} of arguments of shape {described(*values)}")
         raise
 
 

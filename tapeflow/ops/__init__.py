@@ -1,6 +1,7 @@
 """The primitives: one family a file, declarations only. Importing a module registers its functions."""
 
 from tapeflow.ops import (
+    answers,
     arguments,
     assembly,
     constructors,
@@ -22,6 +23,7 @@ from tapeflow.ops import (
     polynomials,
     quantiles,
     queries,
+    quick,
     reductions,
     series,
     sets,
@@ -33,6 +35,7 @@ from tapeflow.ops import (
 )
 
 __all__ = [
+    "answers",
     "arguments",
     "assembly",
     "constructors",
@@ -54,6 +57,7 @@ __all__ = [
     "polynomials",
     "quantiles",
     "queries",
+    "quick",
     "reductions",
     "series",
     "sets",

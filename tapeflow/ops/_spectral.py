@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from tapeflow.core.batch import leading, shifted
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.errors import RuleError
 
 __all__ = [
@@ -94,6 +95,7 @@ use = general(
     lambda x, marks, *, which: x,
     (lambda xp, t, *, which: t, lambda xp, t, y, *, which: xp.zeros_like(y)),
     (lambda xp, g, *, which: g, lambda xp, g, shape1, *, which: xp.broadcast_to(xp.eye(2)[which], shape1)),
+    batch=shifted(),
 )
 """Pass values or vectors on, and note in the cotangent of `marks` that they were used, even if theirs is zero."""
 
@@ -134,7 +136,7 @@ def negligible(xp: Any, s: Any, n: int) -> Any:
 
 def average(xp: Any, near: Any, x: Any) -> Any:
     """Averages over equal values: ties share equally, which is exact where the result is symmetric in them."""
-    if not xp.any(near & ~identity(xp, near)):
+    if not anywhere(near & ~identity(xp, near)):
         return x
     weights = near / xp.sum(near, axis=-1, keepdims=True)
     return (weights.astype(xp.real(x).dtype) @ x[..., None])[..., 0]
@@ -146,13 +148,13 @@ def refuse_equal(xp: Any, name: str, singular: Any, g: tuple[Any, Any, Any], v: 
     `g` holds the cotangents of values, vectors and marks. With exact zeros among the elements of `v` even a cotangent of
     zero proves nothing, since it may be one element of a function that is zero for these values.
     """
-    if not xp.any(singular):
+    if not anywhere(singular):
         return
     values, vectors, marks = g
     reached = xp.any(vectors != 0, axis=-2)
     ambiguous = (values != 0) | (was_used(xp, marks, VALUES) & xp.any(v == 0, axis=-2))
     reached = reached | (was_used(xp, marks, VECTORS) & ambiguous)
-    if xp.any(reached & singular):
+    if anywhere(reached & singular):
         raise RuleError(
             f"{name}: two values are equal (or a singular value is zero), and the result depends on their vectors, "
             "which have no derivative there. Functions of the values alone do (take them from eigvalsh, eigvals or "
@@ -165,7 +167,7 @@ def refuse_phase(xp: Any, name: str, turn: Any, *cotangents: Any) -> None:
     """Raise if a result depends on the free phases of complex vectors; `turn` is its derivative with respect to them."""
     squares = (xp.sum(xp.abs(plain(g)) ** 2, axis=-2) for g in cotangents)
     scale = sum(xp.max(x, axis=-1, initial=0, keepdims=True) for x in squares) ** 0.5
-    if xp.any(xp.abs(plain(turn)) > scale * float(np.finfo(turn.dtype).eps) ** 0.5):
+    if anywhere(xp.abs(plain(turn)) > scale * float(np.finfo(turn.dtype).eps) ** 0.5):
         raise RuleError(
             f"{name}: the result depends on the phases of complex vectors, which are arbitrary, so it has no derivative. "
             "Use what does not depend on them, such as abs(v) or v[:, i, None] * conj(v[:, i])"
@@ -179,6 +181,7 @@ mirrored = general(
     lambda x, *, lower: _mirror(x if lower else mH(np, x)),
     lambda xp, t, *, lower: hermitian(xp, t),
     lambda xp, g, *, lower: hermitian(xp, g),
+    batch=leading,
 )
 """The Hermitian matrix of one triangle; the argument counts as Hermitian, so the gradient is, too."""
 

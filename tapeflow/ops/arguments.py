@@ -8,7 +8,6 @@ import numpy as np
 
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer, plain, settled
-from tapeflow.errors import TracedConversionError
 from tapeflow.ops.assembly import assemble, holds_traced
 
 __all__ = ["agreed", "as_array", "known", "somewhere", "values_of"]
@@ -47,9 +46,6 @@ def known(condition: Any) -> bool:
 def values_of(argument: Any, name: str) -> Any:
     """Values without their derivatives, for a function that finds by them what it picks or counts."""
     value = plain(argument)
-    if isinstance(value, Traced):
-        raise TracedConversionError(
-            f"np.{name}: what is picked or counted depends on the values, which differ from element to element of a batch "
-            "(inside vmap). Call it outside, or write a loop"
-        )
+    if isinstance(value, Tracer):
+        value._guard(f"np.{name}, whose result has as many elements as it finds,")
     return value

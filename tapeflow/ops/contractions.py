@@ -19,6 +19,7 @@ from tapeflow.core.batch import leading, leading_ones, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
 from tapeflow.core.writes import VIEWS
+from tapeflow.ops import answers
 from tapeflow.ops.arguments import as_array
 
 __all__ = ["cross", "diag", "diagonal", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace"]
@@ -48,20 +49,32 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
-    """The products of a batch, as an einsum over one letter more."""
-    ndims = [np.ndim(v) - b for v, b in zip(values, batched, strict=True)]
-    if primitive.name == "vdot":
-        values = (np.conjugate(values[0]), values[1])
-    if primitive.name in ("outer", "vdot"):  # of ravelled operands
-        values = [np.reshape(v, (*v.shape[:b], -1)) for v, b in zip(values, batched, strict=True)]
-        ndims = [1, 1]
-    pairs = _summed_axes(primitive.name, ndims, params)
-    left = LETTERS[: ndims[0]]
-    names = dict(zip(pairs[1], pairs[0], strict=True))
-    right = "".join(left[names[k]] if k in names else LETTERS[ndims[0] + k] for k in range(ndims[1]))
-    kept = "".join(c for c in left + right if (c in left) != (c in right))
-    terms = tuple("Z" * b + t for b, t in zip(batched, (left, right), strict=True))
-    return _einsum(*values, spec=(terms, "Z" + kept), optimize=False)
+    """The products of a batch, as products of matrices: free axes by summed axes, and summed axes by free ones."""
+    name, (x0, x1) = primitive.name, values
+    if name == "vdot":
+        x0 = np.conjugate(x0) if x0.dtype.kind == "c" else x0
+    if name in ("outer", "vdot"):  # of ravelled operands
+        x0, x1 = (np.reshape(x, (*x.shape[:b], prod(x.shape[b:]))) for x, b in zip((x0, x1), batched, strict=True))
+    ndims = [np.ndim(x) - b for x, b in zip((x0, x1), batched, strict=True)]
+    left, right = _summed_axes(name, ndims, params)
+    free0, free1 = _free(ndims[0], left), _free(ndims[1], right)
+    shape0, shape1 = (np.shape(x)[b:] for x, b in zip((x0, x1), batched, strict=True))
+    rows, columns, terms = (prod(s[k] for k in axes) for s, axes in ((shape0, free0), (shape1, free1), (shape0, left)))
+    if left:
+        x0 = _arranged(x0, batched[0], (*free0, *left), (rows, terms) if free0 else (terms,))
+        x1 = _arranged(x1, batched[1], (*right, *free1), (terms, columns) if free1 else (terms,))
+        y = _matmul_batch(_matmul, (x0, x1), batched, {})
+    else:
+        y = _arranged(x0, batched[0], free0, (rows, 1)) * _arranged(x1, batched[1], free1, (1, columns))
+    return np.reshape(y, (y.shape[0], *(shape0[k] for k in free0), *(shape1[k] for k in free1)))
+
+
+def _arranged(x: Any, batched: bool, axes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """An operand with its axes in another order, some taken together."""
+    if axes != tuple(range(len(axes))):
+        x = np.transpose(x, (0, *(k + 1 for k in axes)) if batched else axes)
+    shape = (x.shape[0], *shape) if batched else shape
+    return x if np.shape(x) == shape else np.reshape(x, shape)
 
 
 def _summed_axes(name: str, ndims: list[int], params: dict[str, Any]) -> Any:
@@ -74,15 +87,28 @@ def _summed_axes(name: str, ndims: list[int], params: dict[str, Any]) -> Any:
 
 
 def _matmul_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
-    """Vectors of a batch are rows on the left and columns on the right."""
+    """Vectors of a batch are rows on the left and columns on the right; what is the same for all is not repeated."""
     ndims = [np.ndim(v) - b for v, b in zip(values, batched, strict=True)]
-    (x0, x1), (row, column) = values, [b and n == 1 for b, n in zip(batched, ndims, strict=True)]
+    x0, x1 = values
+    if not batched[1] and ndims[1] <= 2:  # the batch and the rows of each element are the rows of one matrix
+        return _long_product(primitive, x0, x1)
+    if not batched[0] and ndims[1] == 1 and ndims[0] <= 2:  # the columns of a batch are the rows of one matrix
+        return primitive(x1, _mT(np, x0) if ndims[0] == 2 else x0)
+    if ndims == [1, 1]:
+        return _einsum(x0, x1, spec=(("Za", "Za"), "Z"), optimize=False)
+    row, column = (b and n == 1 for b, n in zip(batched, ndims, strict=True))
     x0, x1 = x0[:, None, :] if row else x0, x1[:, :, None] if column else x1
     most = max(2, *ndims)
     x0, x1 = (leading_ones(x, most) if b else x for x, b in zip((x0, x1), batched, strict=True))
-    y = primitive(x0, x1, **params)
-    y = y[..., 0] if column else y
-    return (y[..., 0] if column else y[..., 0, :]) if row else y
+    y = primitive(x0, x1)
+    return y[..., 0] if column else y[..., 0, :] if row else y
+
+
+def _long_product(primitive: Primitive, x0: Any, x1: Any) -> Any:
+    """A stack of matrices times one, as a product of two."""
+    if x0.ndim == 2:
+        return primitive(x0, x1)
+    return np.reshape(primitive(_rows(np, x0), x1), (*x0.shape[:-1], *x1.shape[1:]))
 
 
 def _operands(name: str, options: dict[str, Any], dtype: Any, *arrays: Any) -> tuple[Any, ...]:
@@ -136,7 +162,7 @@ def _matmul_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
     if x1.ndim == 1:
         return g[..., None] * x1 if rows else g * x1
     if not rows:
-        return xp.matmul(x1, g[..., None])[..., 0]
+        return xp.matmul(x1, g) if x1.ndim == 2 else xp.matmul(x1, g[..., None])[..., 0]
     return xp.matmul(g, _mT(xp, x1))
 
 
@@ -145,7 +171,7 @@ def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
     if x0.ndim == 1:
         return x0[:, None] * g[..., None, :] if columns else g * x0
     if not columns:
-        return xp.matmul(xp.ravel(g), _rows(xp, x0))
+        return xp.matmul(g if g.ndim == 1 else xp.ravel(g), x0 if x0.ndim == 2 else _rows(xp, x0))
     if len(shape1) == 2 < x0.ndim:  # one product of long matrices instead of a sum over a stack of products
         x0, g = _rows(xp, x0), _rows(xp, g)
     return xp.matmul(_mT(xp, x0), g)
@@ -500,7 +526,11 @@ def _einsum_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
     inputs, output = params["spec"]
     letter = next(c for c in LETTERS[::-1] if c not in "".join(inputs))
     terms = tuple(letter * b + t for t, b in zip(inputs, batched, strict=True))
-    return primitive(*values, **{**params, "spec": (terms, letter + output)})
+    params = {**params, "spec": (terms, letter + output)}
+    if "optimize" in params and len(values) > 1:
+        lengths = {c: n for t, v in zip(terms, values, strict=True) for c, n in zip(t, v.shape, strict=True)}
+        params["optimize"] = params["optimize"] or prod(lengths.values()) > LARGE
+    return primitive(*values, **params)
 
 
 _einsum = general(
@@ -575,4 +605,4 @@ def _explicit(subscripts: str, arrays: Sequence[Any]) -> Spec:
     return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
 
 
-nondifferentiable(np.einsum_path, "a plan")
+nondifferentiable(np.einsum_path, "a plan", batch=answers.of_shapes(np.einsum_path))

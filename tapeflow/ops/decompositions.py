@@ -108,11 +108,11 @@ def _completed_jvp(xp: Any, t: Any, q: Any, n: int) -> Any:
 def _completed_vjp(xp: Any, g: Any, q: Any, n: int, name: str) -> Any:
     """The cotangent of the first n columns, given that of a whole basis."""
     (first, added), (g, g_added) = _parts(q, n), _parts(g, n)
-    if added.shape[-1] == 0 or not xp.any(g_added != 0):
+    if added.shape[-1] == 0 or not anywhere(g_added != 0):
         return g
     m = mH(xp, plain(added)) @ plain(g_added)
     scale = xp.max(xp.abs(m), axis=(-2, -1), initial=0, keepdims=True)
-    if xp.any(xp.abs(m - mH(xp, m)) > scale * float(np.finfo(q.dtype).eps) ** 0.5):
+    if anywhere(xp.abs(m - mH(xp, m)) > scale * float(np.finfo(q.dtype).eps) ** 0.5):
         raise RuleError(
             f"{name}: the result depends on a choice among the columns that complete the basis, which are arbitrary, so "
             "it has no derivative. Use what depends on their span alone, such as the projector on it"
@@ -213,13 +213,13 @@ def _svd_jvp(xp: Any, t: Any, y: Any, *, full: bool) -> tuple[Any, Any, Any, Non
     p = mH(xp, u) @ tv
     left = gaps * (p * row + column * mH(xp, p))
     right = gaps * (column * p + mH(xp, p) * row)
-    if xp.any(equal):
+    if anywhere(equal):
         left, right = (xp.where(equal & (p != 0), math.nan, m) for m in (left, right))
     if t.dtype.kind == "c":
         left = left + xp.where(identity(xp, p), 1j * xp.imag(p) * inverse, 0)
     du = u @ left + (tv - u @ p) * inverse
     dv = v @ right + (tu - v @ mH(xp, p)) * inverse
-    if xp.any(zero):  # values have a kink and the subgradient 0, which would be wrong beside these vectors
+    if anywhere(zero):  # values have a kink and the subgradient 0, which would be wrong beside these vectors
         du, dv = (xp.where(zero[..., None, :], math.nan, d) for d in (du, dv))
     du, dv = _completed_jvp(xp, du, whole_u, n), _completed_jvp(xp, dv, whole_v, n)
     return du, average(xp, near, xp.where(zero, 0, real_diagonal(xp, p))), mH(xp, dv), None

@@ -23,7 +23,7 @@ from numpy.linalg import LinAlgError
 from tapeflow.core.batch import leading
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.errors import RuleError
 from tapeflow.ops._spectral import (
     VALUES,
@@ -58,7 +58,7 @@ def _gaps(xp: Any, w: Any, near: Any) -> Any:
 def _unknown_if_equal(xp: Any, near: Any, m: Any, turn: Any) -> Any:
     """Vectors of equal values have no derivative in directions that separate them; a tangent says so by nan."""
     equal = near & ~identity(xp, near)
-    return xp.where(equal & (m != 0), math.nan, turn) if xp.any(equal) else turn
+    return xp.where(equal & (m != 0), math.nan, turn) if anywhere(equal) else turn
 
 
 def _used(y: Any) -> tuple[Any, Any]:
@@ -145,7 +145,7 @@ def _inverse(xp: Any, v: Any) -> Any:
         inverse = xp.linalg.inv(v)
     except LinAlgError:
         inverse = None
-    if inverse is None or not xp.all(xp.abs(plain(inverse)) < float(np.finfo(v.dtype).eps) ** -0.75):
+    if inverse is None or anywhere(~(xp.abs(plain(inverse)) < float(np.finfo(v.dtype).eps) ** -0.75)):
         raise RuleError(
             "eig: the matrix is defective (it has fewer independent eigenvectors than rows), and its eigenvalues have "
             "no derivative there: they change like roots of what is added to it"

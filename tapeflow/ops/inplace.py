@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapeflow.core.primitive import FUNCTIONS, Traced, implements
-from tapeflow.core.tracer import UFUNC_METHODS, Tracer, plain
+from tapeflow.core.batch import Batched, leading, shifted
+from tapeflow.core.primitive import FUNCTIONS, Primitive, Traced, implements
+from tapeflow.core.rules import general
+from tapeflow.core.tracer import UFUNC_METHODS, Tracer, anywhere, plain
 from tapeflow.core.writes import write, write_result
 from tapeflow.errors import InPlaceError, written_out
 from tapeflow.ops.arguments import as_array
 from tapeflow.ops.assembly import assemble, holds_traced
-from tapeflow.ops.indexing import plain_index, scatter
+from tapeflow.ops.indexing import getitem, plain_index
+from tapeflow.ops.sorting import sum_into
 
 __all__ = ["copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask", "setitem"]
 
@@ -39,7 +42,63 @@ def _value(value: Any) -> Any:
 @implements(np.ndarray.__setitem__)
 def setitem(x: Any, index: Any, value: Any) -> None:
     """Assign to elements, as NumPy does: of a repeated index the last value stays."""
-    write(_target(x, "ndarray.__setitem__"), plain_index(index), _value(value))
+    index, value = plain_index(index), _value(value)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(p, Batched) for p in parts):
+        _write_by_operands(_target(x, "ndarray.__setitem__"), parts, value)
+    else:
+        write(_target(x, "ndarray.__setitem__"), index, value)
+
+
+# ---- index arrays that differ from element to element of a batch are operands
+
+
+def _replace_evaluate(x: Any, values: Any, places: Any) -> Any:
+    y = np.array(x)
+    np.put_along_axis(y, places, values.astype(x.dtype), -1)
+    return y
+
+
+def _staying_evaluate(places: Any) -> Any:
+    """Which of the values written stay: the last ones of each place."""
+    order = np.argsort(places, axis=-1, kind="stable")
+    ordered = np.take_along_axis(places, order, -1)
+    last = np.ones(places.shape, bool)
+    last[..., :-1] = ordered[..., 1:] != ordered[..., :-1]
+    return np.take_along_axis(last, np.argsort(order, axis=-1), -1)
+
+
+_staying = Primitive("staying", _staying_evaluate, reason="truth values", batch=leading)
+_replace: Primitive = general(
+    "replace",
+    _replace_evaluate,
+    (
+        lambda xp, t, x1, x2: _replace(t, xp.zeros_like(x1), x2),
+        lambda xp, t, x0, x2: _replace(xp.zeros_like(x0), t, x2),
+        None,
+    ),
+    (
+        lambda xp, g, x1, x2: _replace(g, xp.zeros_like(x1), x2),
+        lambda xp, g, x2: xp.where(_staying(x2), xp.take_along_axis(g, x2, -1), 0),
+        None,
+    ),
+    batch=shifted(),
+)
+"""Of one axis each: an array, what is written into it, and where."""
+
+
+def _write_by_operands(x: Any, parts: tuple[Any, ...], value: Any) -> None:
+    value = as_array(value)
+    masks = [p for p in parts if isinstance(p, (Batched, np.ndarray)) and p.dtype.kind == "b"]
+    if not masks:
+        _write_flat(x, getitem(np.arange(x.size).reshape(x.shape), parts), value)
+    elif len(parts) == 1 and value.ndim == 0:
+        mask = np.reshape(masks[0], (*masks[0].shape, *(1,) * (x.ndim - masks[0].ndim)))
+        write(x, ..., np.where(mask, value, x).astype(x.dtype))
+    else:
+        next(p for p in parts if isinstance(p, Batched))._guard(
+            "x[mask] = values, with as many values as the mask selects,"
+        )
 
 
 # ---- functions that write
@@ -69,15 +128,20 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Assign to elements by their places in the flattened array; values are repeated as needed."""
     _target(a, "put")
-    places = np.ravel(np.asarray(plain(ind)))
+    places = np.ravel(_plain_array(ind))
     if mode == "wrap":
         places = places % a.size
     elif mode == "clip":
         places = np.clip(places, 0, a.size - 1)
-    elif places.size and (places.min() < -a.size or places.max() >= a.size):
-        raise IndexError(f"index {places.max()} is out of bounds for axis 0 with size {a.size}")
+    elif anywhere((places < -a.size) | (places >= a.size)):
+        raise IndexError(f"index {np.max(places)} is out of bounds for axis 0 with size {a.size}")
     if places.size:
         _write_flat(a, places % a.size, _cycled(v, places.size))
+
+
+def _plain_array(x: Any) -> Any:
+    x = plain(x)
+    return x if isinstance(x, Batched) else np.asarray(x)
 
 
 def _cycled(values: Any, n: int) -> Any:
@@ -91,7 +155,11 @@ def _cycled(values: Any, n: int) -> Any:
 def _write_flat(a: Any, places: Any, values: Any) -> None:
     if values.dtype.kind == "c" and a.dtype.kind != "c":
         raise TypeError(f"Cannot cast array data from {values.dtype!r} to {a.dtype!r} according to the rule 'safe'")
-    write(a, np.unravel_index(places, a.shape), values)
+    if isinstance(places, Batched):
+        values = np.ravel(np.broadcast_to(values, places.shape)).astype(a.dtype)
+        write(a, ..., np.reshape(_replace(np.ravel(a), values, np.ravel(places)), a.shape))
+    else:
+        write(a, np.unravel_index(places, a.shape), values)
 
 
 @implements(np.place)
@@ -109,6 +177,9 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 def putmask(a: Any, mask: Any, values: Any) -> None:
     """Assign to the elements that a mask selects the values at their own places."""
     _target(a, "putmask")
+    if isinstance(mask := plain(mask), Batched):
+        write(a, ..., np.where(mask, np.reshape(_cycled(values, a.size), a.shape), a).astype(a.dtype))
+        return
     places = np.flatnonzero(np.broadcast_to(plain(mask), a.shape))
     if places.size:
         _write_flat(a, places, _cycled(values, a.size)[places])
@@ -118,9 +189,9 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
     """Assign to elements that an array of indices names along an axis."""
     _target(arr, "put_along_axis")
-    indices = np.asarray(plain(indices))
+    indices = _plain_array(indices)
     if axis is None:
-        flat = np.arange(arr.size)[indices]
+        flat = getitem(np.arange(arr.size), indices)
         _write_flat(arr, flat, np.broadcast_to(_value(values), flat.shape))
         return
     axis = normalize_axis_index(axis, arr.ndim)
@@ -130,7 +201,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
         indices if k == axis else np.reshape(np.arange(n), [-1 if j == k else 1 for j in range(arr.ndim)])
         for k, n in enumerate(arr.shape)
     )
-    write(arr, index, _value(values))
+    setitem(arr, index, values)
 
 
 @implements(np.fill_diagonal)
@@ -265,13 +336,12 @@ FUNCTIONS["out"] = _function_out
 def _at(ufunc: Any, x: Any, indices: Any, *operands: Any) -> None:
     """Apply a ufunc to elements in place, again for each time that an index is repeated."""
     _target(x, f"{ufunc.__name__}.at")
-    index = plain_index(indices)
-    selected = np.arange(x.size).reshape(x.shape)[index]
+    selected = getitem(np.arange(x.size).reshape(x.shape), indices)
     values = [np.ravel(np.broadcast_to(v, selected.shape)) for v in map(_value, operands)]
     places = np.ravel(selected)
     if ufunc in (np.add, np.subtract):
         dtype = np.result_type(x.dtype, values[0].dtype)
-        summed = scatter(values[0], indices=(places,), shape=(x.size,), dtype=dtype)
+        summed = sum_into(values[0].astype(dtype), places, axis=0, length=x.size)
         write_result(x, ufunc(x, np.reshape(summed, x.shape)), ufunc.__name__)
         return
     for chosen in _rounds(places):

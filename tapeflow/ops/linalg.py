@@ -24,7 +24,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tapeflow.core.batch import leading, stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.ops._spectral import matrices, mirrored
 from tapeflow.ops.arguments import as_array
 
@@ -172,7 +172,7 @@ def _is_regular(x: Any) -> bool:
     except np.linalg.LinAlgError:
         return False
     condition = np.linalg.norm(x, 1, axis=(-2, -1)) * np.linalg.norm(inverse, 1, axis=(-2, -1))
-    return bool(np.all(condition < float(np.finfo(x.dtype).eps) ** -0.5))
+    return not anywhere(~(condition < float(np.finfo(x.dtype).eps) ** -0.5))
 
 
 def _products_of_others(s: Any, left_out: Any) -> Any:
@@ -213,7 +213,8 @@ def _cofactor_change_evaluate(x: Any, t: Any) -> Any:
 def _circle(x: Any, t: Any) -> list[Any]:
     """As many numbers as rows, on a circle in the complex plane on which x and their multiples of t are of one size."""
     n = max(x.shape[-1], 1)
-    radius = float(np.max(np.abs(x), initial=0)) / (float(np.max(np.abs(t), initial=0)) or 1.0) or 1.0
+    sizes = (np.max(np.abs(v), initial=0) for v in (x, t))
+    radius = np.divide(*(np.where(size == 0, 1, size) for size in sizes))
     return list((radius * np.exp(2j * np.pi * np.arange(n) / n)).astype(np.result_type(x.dtype, np.complex64)))
 
 
@@ -313,7 +314,7 @@ def _norm_slope(xp: Any, x: Any, y: Any, ord: Any, axis: Any) -> Any:
 def _norm_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
     (x,), axis = values, params["axis"]
     if axis is None:
-        x, axis = np.reshape(x, (x.shape[0], -1)), (0,)
+        x, axis = np.reshape(x, (x.shape[0], math.prod(x.shape[1:]))), (0,)
     return primitive(x, ord=params["ord"], axis=tuple(k + 1 for k in axis))
 
 

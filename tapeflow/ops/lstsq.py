@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.primitive import implements
+from tapeflow.core.batch import each, leading
+from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import elementwise, general, nondifferentiable
-from tapeflow.core.tracer import plain, settled
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops import answers
 from tapeflow.ops._spectral import conj, mH
 from tapeflow.ops.arguments import as_array
 from tapeflow.ops.decompositions import svdvals_jvp, svdvals_vjp
@@ -68,7 +70,7 @@ def _lstsq_vjp_a(xp: Any, g: Any, x0: Any, x1: Any, y: Any, *, rcond: Any) -> An
     adjoint = r @ mH(xp, inverse @ z) + mH(xp, inverse) @ x @ mH(xp, beyond)
     adjoint = adjoint - _of_right_side(xp, g, r, inverse) @ mH(xp, x)
     adjoint = conj(xp, adjoint)
-    return adjoint + svdvals_vjp(xp, g[3], x0, y[3]) if xp.any(g[3] != 0) else adjoint
+    return adjoint + svdvals_vjp(xp, g[3], x0, y[3]) if anywhere(g[3] != 0) else adjoint
 
 
 def _lstsq_vjp_b(xp: Any, g: Any, x0: Any, x1: Any, y: Any, *, rcond: Any) -> Any:
@@ -76,7 +78,7 @@ def _lstsq_vjp_b(xp: Any, g: Any, x0: Any, x1: Any, y: Any, *, rcond: Any) -> An
     return conj(xp, _of_right_side(xp, g, x1 - x0 @ y[0], inverse))
 
 
-_lstsq = general("lstsq", _lstsq_evaluate, (_lstsq_jvp_a, _lstsq_jvp_b), (_lstsq_vjp_a, _lstsq_vjp_b))
+_lstsq = general("lstsq", _lstsq_evaluate, (_lstsq_jvp_a, _lstsq_jvp_b), (_lstsq_vjp_a, _lstsq_vjp_b), batch=each)
 
 
 @implements(np.linalg.lstsq)
@@ -116,6 +118,14 @@ _ratio = elementwise(
 )
 
 
+_is_singular = Primitive(
+    "is_singular",
+    lambda x, *, p: np.isinf(np.linalg.cond(x, p)) & ~np.any(np.isinf(x), axis=(-2, -1)),
+    reason="truth values",
+    batch=leading,
+)
+
+
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Condition number: norm times norm of the inverse."""
@@ -125,12 +135,11 @@ def cond(x: Any, p: Any = None) -> Any:
         s = np.linalg.svd(x, compute_uv=False)
         largest, smallest = s[..., 0], s[..., -1]
         return _ratio(smallest, largest) if p == -2 else _ratio(largest, smallest)
-    regular, known = x, settled(x)
-    singular = np.isinf(np.linalg.cond(known, p)) & ~np.any(np.isinf(known), axis=(-2, -1))
-    if np.any(singular):
+    regular, singular = x, _is_singular(plain(x), p=p)
+    if anywhere(singular):
         regular = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)
     y = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(regular), p, axis=(-2, -1))
-    return _ratio(y, np.where(singular, 0, 1).astype(y.dtype)) if np.any(singular) else y
+    return _ratio(y, np.where(singular, 0, 1).astype(y.dtype)) if anywhere(singular) else y
 
 
-nondifferentiable(np.linalg.matrix_rank, "integer valued")
+nondifferentiable(np.linalg.matrix_rank, "integer valued", batch=answers.matrix_rank)

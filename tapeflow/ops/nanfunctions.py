@@ -11,8 +11,8 @@ import numpy as np
 from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array, known, somewhere
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops.arguments import as_array, somewhere
 from tapeflow.ops.reductions import _absent, _axes, _conjugated, _count, _reduce, _root, _spread, _start, sum_
 
 __all__ = ["nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar"]
@@ -110,7 +110,7 @@ def _extremum(primitive: Primitive, ufunc: Any, a: Any, axis: Any, keepdims: Any
     else:
         y = _reduce(primitive, x, axis, keepdims)
         y = ufunc(y, _start(initial, y))
-    if known(np.isnan(y)):
+    if anywhere(np.isnan(y)):
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=3)
     return y
 
@@ -181,7 +181,7 @@ def nanmean(
     _inexact(dtype)
     mask = _chosen(a, where)
     count = _numbers(mask, axis, keepdims)
-    if known(count == 0):
+    if anywhere(count == 0):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
     return _over(np.sum(np.where(mask, a, a.dtype.type(0)), axis, dtype, None, keepdims), count)
 
@@ -216,7 +216,7 @@ def nanvar(
     squares = deviation * _conjugated(np, deviation)
     total = np.sum(np.real(squares) if squares.dtype.kind == "c" else squares, axis, dtype, None, keepdims)
     degrees = _numbers(mask, axis, keepdims) - ddof
-    if known(degrees <= 0):
+    if anywhere(degrees <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=2)
     return _over(total, degrees)
 

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tapeflow.core.batch import each, leading_ones
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
-from tapeflow.core.tracer import anywhere, plain, settled
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.errors import RuleError
 from tapeflow.ops.arguments import agreed, as_array
 
@@ -105,6 +105,12 @@ def polymul(a1: Any, a2: Any) -> Any:
     return _as_given(convolve_full(c1, c2), a1, a2)
 
 
+# Rounding decides where NumPy's remainder begins, so inside a batch its length may differ.
+_length_of_rest = Primitive(
+    "length_of_remainder", lambda u, v: np.intp(len(np.polydiv(u, v)[1])), reason="integer valued", batch=each
+)
+
+
 @implements(np.polydiv)
 def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """Quotient and remainder, by long division."""
@@ -117,8 +123,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         q.append(scale * r[k])
         r = np.concatenate((r[:k], r[k : k + n + 1] - q[-1] * c2, r[k + n + 1 :]))
     quotient = np.stack(q) if q else np.zeros(1, dtype)
-    # Rounding decides where NumPy's remainder begins, so inside a batch its length is not known.
-    length = max(len(np.polydiv(settled(c1), settled(c2))[1]), min(n, m + 1))
+    length = max(int(agreed(_length_of_rest(plain(c1), plain(c2)))), min(n, m + 1))
     return _as_given(quotient, u, v), _as_given(r[len(r) - length :], u, v)
 
 
@@ -256,13 +261,18 @@ _characteristic = general(
 )
 
 
+_is_real = Primitive(
+    "has_real_polynomial", lambda x: np.bool_(np.poly(x).dtype.kind != "c"), reason="a truth value", batch=each
+)
+
+
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
     """Polynomial with given zeros, or the characteristic polynomial of a matrix."""
     z = _series(seq_of_zeros)
     if z.ndim == 2 and z.shape[0] == z.shape[1] != 0:
         c = _characteristic(z)
-        return np.real(c) if c.dtype.kind == "c" and np.poly(settled(z)).dtype.kind != "c" else c
+        return np.real(c) if c.dtype.kind == "c" and agreed(_is_real(plain(z))) else c
     if z.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     if not len(z):

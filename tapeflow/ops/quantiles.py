@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapeflow.core.primitive import Traced, implements
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 from tapeflow.ops.arguments import as_array, known, somewhere, values_of
 from tapeflow.ops.reductions import _along
 from tapeflow.ops.sorting import pick, stepwise
@@ -84,7 +84,7 @@ def _with_nans(y: Any, x: Any, order: Any) -> Any:
 def _counted(x: Any) -> Any:
     """How many elements of each slice are numbers; a plain array. Warns of slices that have none."""
     count = np.sum(~np.isnan(x), axis=-1)
-    if known(count == 0):
+    if anywhere(count == 0):
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=4)
     return count
 
@@ -262,7 +262,7 @@ def _weighted(x: Any, q: Any, weights: Any, skip_nans: bool) -> Any:
 
 def _checked(q: Any, weights: Any, method: str, what: str) -> None:
     value = plain(q)
-    if known(~((value >= 0) & (value <= 1))):
+    if anywhere(~((value >= 0) & (value <= 1))):
         raise ValueError(what)
     if weights is not None and method != "inverted_cdf":
         raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")

@@ -11,6 +11,7 @@ from tapeflow import pytree
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import Tracer, call_unwrapped, plain
+from tapeflow.ops import answers
 
 
 def _of_what_is_held(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,8 +25,10 @@ def _of_what_is_held(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: call_unwrapped(function, args, kwargs, held)
 
 
-for _function in (np.iscomplex, np.isreal, np.isposinf, np.isneginf, np.isnat, np.array_equiv):
-    nondifferentiable(_function, "truth values")
+for _function in (np.iscomplex, np.isreal, np.isposinf, np.isneginf):
+    nondifferentiable(_function, "truth values", batch=answers.elements(_function))
+nondifferentiable(np.isnat, "truth values")
+nondifferentiable(np.array_equiv, "truth values", batch=answers.array_equiv)
 for _function in (
     np.iscomplexobj, np.isrealobj, np.min_scalar_type, np.result_type, np.can_cast, np.common_type,
     np.shares_memory, np.may_share_memory,
@@ -36,9 +39,10 @@ for _function in (np.array_repr, np.array_str, np.array2string):
 # NumPy refuses them for floating point numbers; what was converted to integers passes.
 for _function in (
     np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift, np.gcd, np.lcm,
-    np.packbits, np.unpackbits,
 ):  # fmt: skip
     nondifferentiable(_function, "integer valued")
+for _function in (np.packbits, np.unpackbits):
+    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None))
 if hasattr(np, "bitwise_count"):  # since NumPy 2.0
     nondifferentiable(np.bitwise_count, "integer valued")
 

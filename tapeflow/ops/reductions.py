@@ -18,7 +18,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import elementwise, general, linear, nondifferentiable
-from tapeflow.core.tracer import UFUNC_METHODS
+from tapeflow.core.tracer import UFUNC_METHODS, anywhere
+from tapeflow.ops import answers
 
 __all__ = ["average", "cumprod", "cumsum", "maximum", "mean", "minimum", "prod", "ptp", "std", "sum_", "var"]
 
@@ -47,7 +48,9 @@ def _reduce(primitive: Primitive, x: Any, axis: Any, keepdims: Any, **params: An
 
 def _spread(xp: Any, y: Any, shape: tuple[int, ...], axes: Axes) -> Any:
     """Repeat a reduced array along the reduced axes."""
-    return xp.broadcast_to(xp.reshape(y, _kept(shape, axes)), shape)
+    if axes != tuple(range(len(axes))):  # else what is left has its axes where broadcasting wants them
+        y = xp.reshape(y, _kept(shape, axes))
+    return xp.broadcast_to(y, shape)
 
 
 def _count(shape: tuple[int, ...], axes: Axes) -> int:
@@ -148,7 +151,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         w = _along(weights if hasattr(weights, "shape") else np.asarray(weights), a, axis)
         dtype = np.result_type(a.dtype, w.dtype, *(() if a.dtype.kind in "fc" else (np.float64,)))
         total = np.sum(w, axis, dtype, keepdims=keepdims)
-        if np.any(total == 0):
+        if anywhere(total == 0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         y = np.sum(a.astype(dtype) * w, axis, keepdims=keepdims) / total
     if not returned:
@@ -503,13 +506,17 @@ UFUNC_METHODS[None, "outer"] = _outer
 
 # ---- no derivative: plain values
 
-for _function in (np.argmax, np.argmin, np.argsort, np.count_nonzero, np.nonzero, np.flatnonzero, np.searchsorted):
+for _function in (np.argmax, np.argmin):
+    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, reduces=True))
+nondifferentiable(np.argsort, "integer valued", batch=answers.along(np.argsort))
+nondifferentiable(np.searchsorted, "integer valued", batch=answers.searchsorted)
+for _function in (np.nonzero, np.flatnonzero):  # as many as there are: found for one element after another
     nondifferentiable(_function, "integer valued")
-for _function in (np.all, np.any, np.isclose, np.allclose, np.array_equal):
-    nondifferentiable(_function, "truth values")
+nondifferentiable(np.count_nonzero, "integer valued", batch=answers.over(np.count_nonzero))
+for _function in (np.all, np.any):
+    nondifferentiable(_function, "truth values", batch=answers.over(_function))
+nondifferentiable(np.isclose, "truth values", batch=answers.is_close)
+nondifferentiable(np.allclose, "truth values", batch=lambda *args, **kwargs: np.all(np.isclose(*args, **kwargs)))
+nondifferentiable(np.array_equal, "truth values", batch=answers.array_equal)
 for _function in (np.shape, np.ndim, np.size):
-    nondifferentiable(
-        _function,
-        "shapes do not depend on values",
-        batch=lambda a, *axis, f=_function: f(np.broadcast_to(0, a.shape), *axis),
-    )
+    nondifferentiable(_function, "shapes do not depend on values", batch=answers.of_shapes(_function))

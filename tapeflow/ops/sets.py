@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import nondifferentiable
 from tapeflow.core.tracer import plain
+from tapeflow.ops import answers
 from tapeflow.ops.arguments import as_array, values_of
 from tapeflow.ops.sorting import pick
 
@@ -119,7 +120,7 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     return both[differs[1:] & differs[:-1]]
 
 
-nondifferentiable(np.isin, "truth values")
+nondifferentiable(np.isin, "truth values", batch=answers.isin)
 
 
 # ---- other lengths

@@ -18,6 +18,7 @@ from tapeflow.core.primitive import FUNCTIONS, Primitive, Traced, implements
 from tapeflow.core.rules import general, nondifferentiable
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.writes import write
+from tapeflow.ops import answers
 from tapeflow.ops.arguments import as_array, values_of
 
 __all__ = [
@@ -190,7 +191,9 @@ def extract(condition: Any, arr: Any) -> Any:
     return np.take(np.ravel(as_array(arr)), np.flatnonzero(values_of(condition, "extract")))
 
 
-for _function in (
-    np.argpartition, np.argwhere, np.digitize, np.lexsort, np.nanargmax, np.nanargmin,
-):  # fmt: skip
-    nondifferentiable(_function, "integer valued")
+nondifferentiable(np.argpartition, "integer valued", batch=answers.along(np.argpartition))
+for _function in (np.nanargmax, np.nanargmin):
+    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, reduces=True))
+nondifferentiable(np.digitize, "integer valued", batch=answers.digitize)
+nondifferentiable(np.lexsort, "integer valued", batch=answers.lexsort)
+nondifferentiable(np.argwhere, "integer valued")  # as many as there are: found for one element after another

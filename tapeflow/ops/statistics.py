@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
+from tapeflow.core.batch import shifted
 from tapeflow.core.primitive import Traced, implements
 from tapeflow.core.rules import linear
-from tapeflow.core.tracer import plain
-from tapeflow.ops.arguments import as_array, known, values_of
+from tapeflow.core.tracer import anywhere, plain
+from tapeflow.ops.arguments import as_array, values_of
 from tapeflow.ops.sorting import stepwise, sum_into
 
 __all__ = [
@@ -57,13 +58,13 @@ def _joined(m: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
 
 def _checked_weights(weights: Any, name: str, length: int) -> Any:
     w = as_array(weights).astype(float)
-    if name == "fweights" and known(w != np.around(w)):
+    if name == "fweights" and anywhere(w != np.around(w)):
         raise TypeError("fweights must be integer")
     if w.ndim > 1:
         raise RuntimeError(f"cannot handle multidimensional {name}")
     if w.shape[0] != length:
         raise RuntimeError(f"incompatible numbers of samples and {name}")
-    if known(w < 0):
+    if anywhere(w < 0):
         raise ValueError(f"{name} cannot be negative")
     return w
 
@@ -103,9 +104,9 @@ def cov(
     w = a if f is None else f if a is None else f * a
     average = np.average(x, axis=1, weights=w)
     degrees = _degrees(length, ddof, w, a)
-    if known(plain(degrees) <= 0):
+    if anywhere(too_few := plain(degrees) <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-        degrees = 0.0
+        degrees = np.where(too_few, 0.0, degrees)
     x = (x - average[:, None]).astype(x.dtype, copy=False)
     other = np.transpose(x if w is None else x * w)
     c = np.dot(x, np.conjugate(other) if other.dtype.kind == "c" else other)
@@ -149,9 +150,10 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 _uniform = linear(
     "uniform_edges",
-    lambda low, high, *, count, dtype: np.linspace(low, high, count + 1, dtype=dtype),
-    lambda xp, g, i, *, count, dtype: xp.sum(g * (xp.abs(1 - i - xp.arange(count + 1) / count)).astype(dtype)),
+    lambda low, high, *, count, dtype: np.linspace(low, high, count + 1, dtype=dtype, axis=-1),
+    lambda xp, g, i, *, count, dtype: xp.sum(g * (xp.abs(1 - i - xp.arange(count + 1) / count)).astype(dtype), axis=-1),
     variadic=True,
+    batch=shifted(),
 )
 
 

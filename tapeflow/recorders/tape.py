@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import warnings
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -15,15 +15,26 @@ from tapeflow import pytree
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.batch import Batch
-from tapeflow.core.forward import Dual, dual
+from tapeflow.core.forward import Dual
 from tapeflow.core.poles import has_nan
-from tapeflow.core.primitive import Traced
 from tapeflow.core.reverse import identity_edge, sweep, sweep_all
+from tapeflow.core.sites import CallSite
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
 from tapeflow.core.writes import family_of
-from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
-from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.errors import SeedError, TapeStateError, TargetError
+from tapeflow.recorders import blocks
+from tapeflow.recorders.checks import (
+    check_unconnected,
+    differentiable,
+    errors_are_quiet,
+    no_copy,
+    require_paths,
+    seed_for,
+)
+from tapeflow.recorders.chunks import Chunks
+from tapeflow.recorders.levels import joined, lifted_like, split, still_traced, with_value
+from tapeflow.recorders.results import own
 from tapeflow.recorders.variable import Variable
 
 __all__ = ["GradientTape"]
@@ -67,6 +78,7 @@ class GradientTape:
         self._ever_entered = False
         self._paused = 0
         self._spent = False
+        self._answered: CallSite | None = None
         self._place: Any = None
         self._list: WengertList | None = None
         self._variables: dict[int, tuple[Variable, Entry]] = {}
@@ -141,8 +153,8 @@ class GradientTape:
     def _refuse_spent(self, what: str) -> None:
         if self._spent:
             raise TapeStateError(
-                f"this tape cannot be {what}: it has answered its one call and holds nothing any more. Use "
-                "GradientTape(persistent=True) for several calls, or a new tape"
+                f"this tape cannot be {what}: it has answered its one call ({self._answered}) and holds nothing any more. "
+                "Use GradientTape(persistent=True) for several calls, or a new tape"
             )
 
     @contextmanager
@@ -231,11 +243,11 @@ class GradientTape:
             differentiable(value._value, value.name or "variable")
             self._variable_entry(value)
             return value
-        value = _still_traced(value)
+        value = still_traced(value)
         if not isinstance(value, Tracer) or value._level < wengert.level:
             return wengert.leaf(value, frozenset((self.token,)))
         if value._level > wengert.level:
-            return _with_value(value, self._watch(value._value))
+            return with_value(value, self._watch(value._value))
         assert isinstance(value, Recorded)
         if not value._entry[1]:
             return wengert.leaf(value._value, frozenset((self.token,)))
@@ -286,8 +298,8 @@ class GradientTape:
             Watched values or anything computed from them.
         output_gradients : pytree, optional
             Weights, of the structure and shapes of `target`; ones for ``None``. Needed for complex targets.
-        unconnected_gradients : {"none", "zero"}
-            What stands for a source on which no target depends.
+        unconnected_gradients : {"none", "zero", "raise"}
+            What stands for a source on which no target depends, or that it is an error.
 
         Returns
         -------
@@ -303,16 +315,33 @@ class GradientTape:
             If a target or source is no traced value.
         SeedError
             If `output_gradients` do not fit the targets.
+        UnconnectedError
+            If ``unconnected_gradients="raise"`` and there is no path to a source; says where it may have been cut.
         """
-        zero = check_unconnected(unconnected_gradients)
+        unconnected = check_unconnected(unconnected_gradients)
         self._require_answer("gradient")
         targets, seeds = self._targets(target, output_gradients)
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
         nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        pulled = self._answer(lambda: self._pull(targets, seeds, nodes, release=not self.persistent))
-        return pytree.unflatten(spec, self._finish(pulled, leaves, zero))
+        release = not self.persistent and unconnected != "raise"  # a question that is refused leaves the tape as it was
 
-    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+        def question() -> list[Any]:
+            pulled = self._pull(targets, seeds, nodes, release=release)
+            if unconnected == "raise":
+                require_paths(pulled, [n is not CONSTANT for n in nodes], paths)
+            return pulled
+
+        return pytree.unflatten(spec, self._finish(self._answer(question), leaves, unconnected == "zero"))
+
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        chunk_size: int | None = None,
+        vectorize: bool = True,
+        **options: Any,
+    ) -> Any:
         """Differentiate every element of the targets with respect to every element of the sources.
 
         Parameters
@@ -321,8 +350,15 @@ class GradientTape:
             Real results of the block, of any shapes.
         sources : pytree of traced values or Variables
             As for `gradient`.
-        unconnected_gradients : {"none", "zero"}
-            What stands for a source on which a target does not depend.
+        unconnected_gradients : {"none", "zero", "raise"}
+            What stands for a source on which a target does not depend, or that it is an error.
+        chunk_size : int, optional
+            How many elements of a target are pulled back at once; if not given, as many as `memory_budget` permits.
+        vectorize : bool
+            ``False`` pulls one element after another.
+        **options
+            ``memory_budget`` in bytes (256 MiB), ``progress=True`` for a bar; TensorFlow's ``parallel_iterations`` and
+            ``experimental_use_pfor`` stand for `chunk_size` and `vectorize`.
 
         Returns
         -------
@@ -348,30 +384,154 @@ class GradientTape:
         array([[2., 0.],
                [0., 4.]])
         """
-        zero = check_unconnected(unconnected_gradients)
-        self._require_answer("jacobian")
-        targets, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
-        targets = [self._target(y, p) for y, p in zip(targets, target_paths, strict=True)]
-        for y, p in zip(targets, target_paths, strict=True):
-            if y.dtype.kind == "c":
-                raise SeedTypeError(f"jacobian: {p} is complex; differentiate its real and imaginary parts instead")
-        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        blocks = self._answer(lambda: [pytree.unflatten(spec, self._rows(y, leaves, nodes, zero)) for y in targets])
-        return pytree.unflatten(target_spec, blocks)
+        return self._blocks("jacobian", target, sources, unconnected_gradients, chunk_size, vectorize, options)
 
-    def _rows(self, target: Any, leaves: list[Any], nodes: list[Entry], zero: bool) -> list[Any]:
-        """The Jacobians of one target, a sweep for each of its elements."""
-        columns: list[list[Any]] = [[] for _ in leaves]
-        size = int(np.prod(target.shape))
-        for k in range(size):
-            seed = np.zeros(size, target.dtype)
-            seed[k] = 1
-            seed = (backend_for(plain(target)) or NUMPY).asarray(seed.reshape(target.shape))
-            pulled = self._pull([target], [seed], nodes, release=False)
-            for column, row in zip(columns, self._finish(pulled, leaves, zero=False), strict=True):
-                column.append(row)
-        return [_stack_rows(c, target, x, zero) for c, x in zip(columns, leaves, strict=True)]
+    def batch_jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        chunk_size: int | None = None,
+        vectorize: bool = True,
+        check: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Differentiate each element of a batch of targets with respect to the same element of the sources.
+
+        Parameters
+        ----------
+        target, sources : pytree of traced values
+            Arrays of at least two axes, of which the first goes over a batch whose elements do not depend on each
+            other. If they do, the result is the sum over the batch; see `check`.
+        unconnected_gradients, chunk_size, vectorize, **options
+            As for `jacobian`.
+        check : bool
+            Whether to try one element, drawn at random, for dependence on others.
+
+        Returns
+        -------
+        pytree
+            As for `jacobian`, with leaves of the shape ``(batch, *target.shape[1:], *source.shape[1:])``.
+
+        Raises
+        ------
+        StructureError
+            If an array has less than two axes, or batches differ in length.
+        IndependenceError
+            If `check` finds an element that depends on another.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tapeflow import GradientTape
+        >>> with GradientTape() as tape:
+        ...     x = tape.watch(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        ...     y = np.cumprod(x, axis=1)
+        >>> tape.batch_jacobian(y, x, check=True)
+        array([[[1., 0.],
+                [2., 1.]],
+        <BLANKLINE>
+               [[1., 0.],
+                [4., 3.]]])
+        """
+        options["check"] = check
+        return self._blocks("batch_jacobian", target, sources, unconnected_gradients, chunk_size, vectorize, options)
+
+    def hessian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        chunk_size: int | None = None,
+        vectorize: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Differentiate a scalar twice, with respect to every pair of elements of the sources.
+
+        Parameters
+        ----------
+        target : traced value
+            A real scalar of the block.
+        sources, unconnected_gradients, chunk_size, vectorize, **options
+            As for `jacobian`.
+
+        Returns
+        -------
+        pytree
+            Structure of `sources`, with in place of each leaf the structure of `sources` again, whose leaves have the
+            shape ``first.shape + second.shape``.
+
+        Raises
+        ------
+        TapeStateError, TargetError, SeedTypeError
+            As for `jacobian`.
+
+        Notes
+        -----
+        The sweep for the gradient is recorded on the same list, and its results are pulled back; so no second tape is
+        needed. `tapeflow.hessian` goes forward over reverse, which takes less time and memory.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tapeflow import GradientTape
+        >>> with GradientTape() as tape:
+        ...     x = tape.watch(np.array([1.0, 2.0]))
+        ...     y = x[0] ** 2 * x[1]
+        >>> tape.hessian(y, x)
+        array([[4., 2.],
+               [2., 0.]])
+        """
+        return self._blocks("hessian", target, sources, unconnected_gradients, chunk_size, vectorize, options)
+
+    def _blocks(
+        self,
+        what: str,
+        target: Any,
+        sources: Any,
+        unconnected: str,
+        chunk_size: int | None,
+        vectorize: bool,
+        options: dict[str, Any],
+    ) -> Any:
+        """Check a question for Jacobians, and answer it target by target."""
+        unconnected = check_unconnected(unconnected)
+        check = options.pop("check", False)
+        chunks = blocks.chunks_of(chunk_size, vectorize, options)
+        self._require_answer(what)
+        leaves, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
+        targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
+        blocks.check_real(what, targets, target_paths)
+        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
+        question = self.question(leaves, paths, unconnected, chunks)
+        if what == "hessian":
+            scalar = blocks.one_scalar(targets)
+            rows = self._answer(lambda: question.hessian(scalar))
+            return pytree.unflatten(spec, [pytree.unflatten(spec, row) for row in rows])
+        if what == "jacobian":
+            rows = self._answer(lambda: [question.jacobian(y) for y in targets])
+        else:
+            question.check_batches(targets, target_paths)
+            rows = self._answer(lambda: [question.batch_jacobian(y, p if check else None)
+                                         for y, p in zip(targets, target_paths, strict=True)])  # fmt: skip
+        return pytree.unflatten(target_spec, [pytree.unflatten(spec, row) for row in rows])
+
+    def question(self, leaves: list[Any], paths: list[Any], unconnected: str, chunks: Chunks) -> blocks.Question:
+        """Prepare a question about Jacobians with respect to sources; for transforms, which check the targets."""
+        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
+        return blocks.Question(self, leaves, paths, nodes, unconnected, chunks)
+
+    @contextmanager
+    def recording_again(self) -> Iterator[None]:
+        """Record for a block, inside the tape's own block or after it: what `hessian` needs of its own sweep."""
+        before = self.entered, self._paused
+        self.entered, self._paused = True, 0
+        self._tell()
+        try:
+            yield
+        finally:
+            self.entered, self._paused = before
+            self._tell()
 
     def _require_answer(self, what: str) -> None:
         if not self._ever_entered:
@@ -397,6 +557,7 @@ class GradientTape:
                 self._pause(-1)
             raise
         self._spent = True
+        self._answered = CallSite(sys._getframe(2))
         self._leave()
         self._wengert.remove(self.token, self._since)
         return answer
@@ -412,7 +573,7 @@ class GradientTape:
                 raise SeedError(f"{len(leaves)} target(s), but {len(seeds)} output_gradients")
             if seed_spec != spec:
                 raise SeedError(f"output_gradients have the structure {seed_spec}, target has {spec}")
-        return leaves, [_seed(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
+        return leaves, [seed_for(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
 
     def _target(self, value: Any, path: object) -> Any:
         if isinstance(value, Variable):
@@ -468,16 +629,16 @@ class GradientTape:
     def _pull_dual(self, inner: Dual, targets: list[Any], seeds: list[Any], nodes: list[Entry]) -> list[Any]:
         """Pull dual targets back component by component: differentiation commutes with taking the tangent."""
         accumulator = inner._accumulator
-        split = [_split(y, accumulator) for y in targets]
-        seed_split = [_split(s, accumulator) for s in seeds]
-        primal = self._pull([y for y, _ in split], [s for s, _ in seed_split], nodes, release=False)
-        rest = [(dy, s) for (_, dy), (s, _) in zip(split, seed_split, strict=True) if dy is not None]
+        parts = [split(y, accumulator) for y in targets]
+        seed_split = [split(s, accumulator) for s in seeds]
+        primal = self._pull([y for y, _ in parts], [s for s, _ in seed_split], nodes, release=False)
+        rest = [(dy, s) for (_, dy), (s, _) in zip(parts, seed_split, strict=True) if dy is not None]
         rest = [(dy, s) for dy, s in rest if isinstance(dy, Tracer)]
-        rest += [(y, ds) for (y, _), (_, ds) in zip(split, seed_split, strict=True) if ds is not None]
+        rest += [(y, ds) for (y, _), (_, ds) in zip(parts, seed_split, strict=True) if ds is not None]
         tangent: list[Any] = [None] * len(nodes)
         if rest:
             tangent = self._pull([y for y, _ in rest], [s for _, s in rest], nodes, release=False)
-        return [_joined(p, t, accumulator) for p, t in zip(primal, tangent, strict=True)]
+        return [joined(p, t, accumulator) for p, t in zip(primal, tangent, strict=True)]
 
     def _sweep(self, targets: list[Any], seeds: list[Any], nodes: list[Entry], release: bool) -> list[Any]:
         wengert = self._wengert
@@ -493,15 +654,15 @@ class GradientTape:
             return [None] * len(nodes)
         given = dict(adjoints)
         with wengert.lock:
-            if self._takes_all(wengert, sources):
-                release = release and not wengert.selective and _errors_are_quiet()
+            if self._takes_all(wengert, sources) and not any(isinstance(g, Tracer) for g in given.values()):
+                release = release and not wengert.selective and errors_are_quiet()
                 sweep_all(wengert, adjoints, xp, release=release)
             else:
                 sweep(wengert, adjoints, set(sources), self.token, xp)
             if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
                 adjoints = dict(given)
                 sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
-        return _own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
+        return own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
@@ -523,95 +684,9 @@ class GradientTape:
             return None
         if g.dtype.kind == "c":
             g = _conjugate(g)
-        return self._lifted(g, source)
-
-    def _lifted(self, g: Any, source: Any) -> Any:
-        """Give a plain result the outer levels of its source, so that an outer tape knows it for unconnected."""
-        if isinstance(g, Tracer) or isinstance(source, Variable):
-            return g
-        while isinstance(source, Tracer) and source._level > self._wengert.level:
-            source = source._value
         others = self._wengert.members.keys() - {self.token}
-        if isinstance(source, Recorded) and not others.isdisjoint(source._entry[1]):
-            return source._lift(g)
-        outer = getattr(source, "_value", None)
-        return outer._lift(g) if isinstance(outer, Tracer) else g
-
-
-def _seed(seed: Any, target: Any, path: pytree.Path) -> Any:
-    if seed is None and target.dtype.kind == "c":
-        raise SeedTypeError(
-            f"{path} is complex, so its gradient needs output_gradients (or take np.real or np.abs first)"
-        )
-    return fit_seed(seed, target, path.renamed("output_gradients"))
+        return lifted_like(g, source, self._wengert.level, others)
 
 
 def _conjugate(g: Any) -> Any:
     return np.conjugate(g) if g.dtype.kind == "c" else g
-
-
-def _errors_are_quiet() -> bool:
-    """Whether rules cannot raise floating-point errors; if they can, a failed sweep must leave the list whole."""
-    for action, message, category, module, _ in warnings.filters:
-        if issubclass(RuntimeWarning, category):
-            if action == "error":
-                return False
-            if message is None and module is None:
-                break  # this one hides all that follow
-    return not {"raise", "call"} & set(np.geterr().values())
-
-
-def _own(results: list[Any], seeds: set[int]) -> list[Any]:
-    """Copy what shares memory with another result or with a seed (rules never hand out what was recorded)."""
-    seen = set(seeds)
-    out = []
-    for g in results:
-        if isinstance(g, np.ndarray):
-            if id(g) in seen or g.base is not None or not g.flags.writeable:
-                g = np.array(g)
-            seen.add(id(g))
-            g = g if g.shape else g[()]
-        elif g is not None and not isinstance(g, Traced) and hasattr(g, "copy"):
-            g = g.copy()
-        out.append(g)
-    return out
-
-
-def _still_traced(value: Any) -> Any:
-    """Strip levels that are over: their handles behave as their values."""
-    while isinstance(value, Recorded) and not value._list.members:
-        value = value._value
-    return value
-
-
-def _with_value(value: Any, inner: Any) -> Any:
-    """A copy of a traced value that holds another value of the outer level."""
-    if isinstance(value, Dual):
-        return dual(inner, value._tangent, value._accumulator)
-    wengert = value._list
-    wengert.special = True
-    return wengert.enter(inner, [wengert.tick(), value._entry[1], identity_edge, value._entry, None])
-
-
-def _split(value: Any, accumulator: Any) -> tuple[Any, Any]:
-    if isinstance(value, Dual) and value._accumulator is accumulator:
-        return value._value, value._tangent
-    return value, None
-
-
-def _joined(primal: Any, tangent: Any, accumulator: Any) -> Any:
-    if primal is None and tangent is None:
-        return None
-    if primal is None:
-        primal = np.zeros(tangent.shape, tangent.dtype)
-    return dual(primal, tangent, accumulator)
-
-
-def _stack_rows(rows: list[Any], target: Any, source: Any, zero: bool) -> Any:
-    shape = (*target.shape, *source.shape)
-    if all(r is None for r in rows) and (rows or target.size):
-        return np.zeros(shape, source.dtype) if zero else None
-    if not rows:
-        return np.zeros(shape, source.dtype)
-    rows = [np.zeros(source.shape, source.dtype) if r is None else r for r in rows]
-    return np.reshape(np.stack(rows), shape)

@@ -1,4 +1,4 @@
-"""Dense Jacobians and Hessians of functions."""
+"""Dense Jacobians and Hessians of functions, in batched passes of either mode."""
 
 from __future__ import annotations
 
@@ -6,39 +6,64 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from tapeflow import pytree
-from tapeflow.core.primitive import Traced
-from tapeflow.recorders import GradientTape
-from tapeflow.transforms._args import is_value, pick, put
+from tapeflow.recorders.chunks import Chunks
+from tapeflow.transforms._args import decorator
+from tapeflow.transforms._blocks import Blocks
 from tapeflow.transforms.derivatives import grad
 
-__all__ = ["hessian", "jacobian"]
+__all__ = ["hessian", "jacfwd", "jacobian", "jacrev"]
 
 
-def jacobian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """Make a function that returns the Jacobian of `fun`, by a reverse sweep for each element of its result.
+@decorator
+def jacobian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    chunk_size: int | None = None,
+    memory_budget: int | None = None,
+    progress: bool = False,
+) -> Callable[..., Any]:
+    """Make a function that returns the Jacobian of `fun`, in the mode that takes fewer passes.
 
     Parameters
     ----------
     fun : callable
-        Plain NumPy code that returns a pytree of real arrays.
+        Plain NumPy code that returns a pytree of arrays, or a pair of one and anything if `has_aux`.
     argnums : int or sequence of int
         Positions of the arguments to differentiate; each a pytree of floating-point arrays.
+    has_aux : bool
+        Whether `fun` returns auxiliary output.
+    holomorphic : bool
+        Whether `fun` is a complex-differentiable function of complex arguments.
+    chunk_size : int, optional
+        How many rows (or columns) are computed in one batched pass; if not given, as many as a cache holds.
+    memory_budget : int, optional
+        Bytes for one pass, in place of `chunk_size`; 256 MiB by default.
+    progress : bool
+        Whether to show a progress bar; needs `tqdm`.
 
     Returns
     -------
     callable
         With the arguments of `fun`; returns the structure of the result, with in place of each leaf the structure of
-        the chosen argument (a tuple for several), of shape ``result.shape + argument.shape``.
+        the chosen argument (a tuple for several), of shape ``result.shape + argument.shape``. With `has_aux`, a pair of
+        that and the auxiliary output.
 
     Raises
     ------
     NotDifferentiableError
         If a chosen argument is no floating-point array.
     SeedTypeError
-        If a result is complex.
+        If arguments are complex, without `holomorphic`.
+    TargetError
+        If a result is no array.
+
+    Notes
+    -----
+    Forward mode takes a pass for each element of the arguments, reverse mode for each element of the result. The
+    function is evaluated to learn the size of the result, and again if forward mode is the better one.
 
     Examples
     --------
@@ -48,48 +73,122 @@ def jacobian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Calla
     array([[3., 2.],
            [0., 6.]])
     """
-
-    @wraps(fun)
-    def transformed(*args: Any, **kwargs: Any) -> Any:
-        with GradientTape() as tape:
-            chosen = tape.watch(pick(args, argnums))
-            out = fun(*put(args, argnums, chosen), **kwargs)
-        leaves, spec = pytree.flatten(out)
-        blocks = iter(tape.jacobian([y for y in leaves if isinstance(y, Traced)], chosen, "zero"))
-        return pytree.unflatten(
-            spec, [next(blocks) if isinstance(y, Traced) else _zero_block(y, chosen) for y in leaves]
-        )
-
-    return transformed
+    return _transformed(
+        "jacobian", fun, argnums, has_aux, holomorphic, Chunks(chunk_size, memory_budget, True, progress)
+    )
 
 
-def _zero_block(result: Any, chosen: Any) -> Any:
-    """The Jacobian of a result that does not depend on the arguments."""
-    if not is_value(result) and not isinstance(result, (int, float)):
-        raise TypeError(f"jacobian: the function returned a {type(result).__name__}; expected arrays")
-    return pytree.map_leaves(lambda x: np.zeros((*np.shape(result), *x.shape), x.dtype), chosen)
-
-
-def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """Make a function that returns the Hessian of a scalar function: the Jacobian of its gradient.
+@decorator
+def jacfwd(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    chunk_size: int | None = None,
+    memory_budget: int | None = None,
+    progress: bool = False,
+) -> Callable[..., Any]:
+    """Make a function that returns the Jacobian of `fun`, column by column in forward mode.
 
     Parameters
     ----------
-    fun : callable
-        Plain NumPy code that returns a real scalar.
-    argnums : int or sequence of int
-        Positions of the arguments to differentiate.
+    fun, argnums, has_aux, holomorphic, chunk_size, memory_budget, progress
+        As for `jacobian`.
 
     Returns
     -------
     callable
-        With the arguments of `fun`; returns for an array of shape ``s`` an array of shape ``s + s``, for a pytree a
-        tree of trees of such blocks.
+        As for `jacobian`.
 
     Raises
     ------
-    TargetError, NotDifferentiableError
-        As for `grad`.
+    NotDifferentiableError, SeedTypeError, TargetError
+        As for `jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tapeflow import jacfwd
+    >>> jacfwd(lambda t: np.stack([np.cos(t), np.sin(t)]))(0.0)
+    array([-0.,  1.])
+    """
+    return _transformed("jacfwd", fun, argnums, has_aux, holomorphic, Chunks(chunk_size, memory_budget, True, progress))
+
+
+@decorator
+def jacrev(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    chunk_size: int | None = None,
+    memory_budget: int | None = None,
+    progress: bool = False,
+) -> Callable[..., Any]:
+    """Make a function that returns the Jacobian of `fun`, row by row in reverse mode.
+
+    Parameters
+    ----------
+    fun, argnums, has_aux, holomorphic, chunk_size, memory_budget, progress
+        As for `jacobian`. Arguments may be complex where results are real; then a row is the direction of steepest
+        ascent of that element.
+
+    Returns
+    -------
+    callable
+        As for `jacobian`.
+
+    Raises
+    ------
+    NotDifferentiableError, TargetError
+        As for `jacobian`.
+    SeedTypeError
+        If a result is complex, without `holomorphic`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tapeflow import jacrev
+    >>> jacrev(lambda x: np.sum(x**2))(np.array([2.0, 3.0]))
+    array([4., 6.])
+    """
+    return _transformed("jacrev", fun, argnums, has_aux, holomorphic, Chunks(chunk_size, memory_budget, True, progress))
+
+
+@decorator
+def hessian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    chunk_size: int | None = None,
+    memory_budget: int | None = None,
+    progress: bool = False,
+) -> Callable[..., Any]:
+    """Make a function that returns the Hessian of a scalar function, forward over reverse.
+
+    Parameters
+    ----------
+    fun : callable
+        Plain NumPy code that returns a real scalar (a complex one if `holomorphic`), or a pair if `has_aux`.
+    argnums, has_aux, holomorphic, chunk_size, memory_budget, progress
+        As for `jacobian`.
+
+    Returns
+    -------
+    callable
+        With the arguments of `fun`; returns the structure of the chosen argument, with in place of each leaf that
+        structure again, of shape ``leaf.shape + other.shape``. For several arguments a tuple of tuples.
+
+    Raises
+    ------
+    TargetError
+        If the result is no scalar.
+    NotDifferentiableError, SeedTypeError
+        As for `jacobian`.
 
     Examples
     --------
@@ -99,4 +198,25 @@ def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callab
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacobian(grad(fun, argnums), argnums)
+    gradient = grad(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
+    chunks = Chunks(chunk_size, memory_budget, True, progress)
+    return _transformed("hessian", gradient, argnums, has_aux, holomorphic, chunks)
+
+
+def _transformed(
+    what: str,
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    holomorphic: bool,
+    chunks: Chunks,
+) -> Callable[..., Any]:
+    mode = {"jacobian": Blocks.shorter, "jacrev": Blocks.reverse}.get(what, Blocks.forward)
+
+    @wraps(fun)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        call = Blocks(what, fun, argnums, args, kwargs, has_aux=has_aux, holomorphic=holomorphic, chunks=chunks)
+        blocks = mode(call)
+        return (blocks, call.aux) if has_aux else blocks
+
+    return transformed

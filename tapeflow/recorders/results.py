@@ -1,0 +1,27 @@
+"""What a sweep hands out: arrays that belong to the caller alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapeflow.core.primitive import Traced
+
+__all__ = ["own"]
+
+
+def own(results: list[Any], seeds: set[int]) -> list[Any]:
+    """Copy what shares memory with another result or with a seed (rules never hand out what was recorded)."""
+    seen = set(seeds)
+    out = []
+    for g in results:
+        if isinstance(g, np.ndarray):
+            if id(g) in seen or g.base is not None or not g.flags.writeable:
+                g = np.array(g)
+            seen.add(id(g))
+            g = g if g.shape else g[()]
+        elif g is not None and not isinstance(g, Traced) and hasattr(g, "copy"):
+            g = g.copy()
+        out.append(g)
+    return out
