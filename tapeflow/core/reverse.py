@@ -396,11 +396,9 @@ def _pass_on(
         c = edge(xp, g, residual)
         if trap or (wary and has_nan(c)):
             c = again(xp, g, edge, residual, trap)
-        if c is None:
-            continue
-        if k in adjoints:
+        if c is not None and k in adjoints:
             _accumulate(xp, adjoints, owned, k, c)
-        else:
+        elif c is not None:
             adjoints[k] = c
 
 
