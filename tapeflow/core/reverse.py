@@ -82,10 +82,8 @@ def again(xp: Any, g: Any, edge: Any, residual: Any, trap: Trap) -> Any:
 
 def _fitted(xp: Any, c: Any, residual: tuple[Any, ...]) -> Any:
     _, _, _, primitive, shape, dtype, _, i = residual
-    if primitive.check is not None:
-        c = primitive.check(xp, c, shape, dtype, i)
-        if c is None:
-            return None
+    if primitive.check is not None and (c := primitive.check(xp, c, shape, dtype, i)) is None:
+        return None
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
@@ -398,11 +396,9 @@ def _pass_on(
         c = edge(xp, g, residual)
         if trap or (wary and has_nan(c)):
             c = again(xp, g, edge, residual, trap)
-        if c is None:
-            continue
-        if k in adjoints:
+        if c is not None and k in adjoints:
             _accumulate(xp, adjoints, owned, k, c)
-        else:
+        elif c is not None:
             adjoints[k] = c
 
 
