@@ -17,6 +17,7 @@ from tapeflow.core.tracer import Tracer, anywhere, plain
 from tapeflow.core.wengert import WengertList
 from tapeflow.errors import RuleError
 from tapeflow.recorders import GradientTape
+from tapeflow.transforms.replay import surely
 
 __all__ = ["conjugated", "seeded", "transposed"]
 
@@ -163,7 +164,7 @@ def _require_linear(
         size = _paired([y if y is None else abs(y) for y in outs], [s if s is None else abs(s) for s in seeds])
         size = size + _paired([abs(plain(g)) for g in shares], [abs(p) for p in probes])
         wrong = abs(there - back) > _tolerance([*shares, *probes]) * size
-    if anywhere(wrong):
+    if surely(wrong):
         raise RuleError(_not_linear(name, remedy))
 
 
@@ -177,7 +178,7 @@ def _require_scaling(apply: Map, probes: list[Any], outs: Sequence[Any], name: s
             else:
                 far = plain(far) / scale
                 wrong = np.max(abs(far - y)) > _tolerance(probes) * np.max(abs(far) + abs(y))
-            if anywhere(wrong):
+            if surely(wrong):
                 raise RuleError(_not_linear(name, remedy))
 
 

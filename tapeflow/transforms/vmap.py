@@ -136,12 +136,24 @@ def _arguments(args: Any, kwargs: Any, in_axes: Any, given: int | None) -> tuple
 
 def _prefix(axes: Any, tree: Any, name: str) -> list[Any]:
     """An axis for each leaf of a tree, of a prefix of it."""
-    pytree.flatten(tree)  # which registers dataclasses
+    leaves, spec = pytree.flatten(tree)
     try:
-        return optree.broadcast_prefix(axes, tree, none_is_leaf=True, namespace=pytree.NAMESPACE)
+        return optree.broadcast_prefix(
+            axes, pytree.unflatten(spec, map(_Leaf, leaves)), none_is_leaf=True, namespace=pytree.NAMESPACE
+        )
     except ValueError as error:
-        what = "; ".join(str(error).split("; ")[:2])  # the rest is the values
+        what = "; ".join(str(error).split("; ")[:2])  # the rest repeats both structures
         raise StructureError(f"vmap: {name}={axes!r} does not fit the structure that it speaks of: {what}") from None
+
+
+class _Leaf:
+    """Stands for a leaf, whose values have no place in a message."""
+
+    def __init__(self, x: Any) -> None:
+        self._type = type(x)
+
+    def __repr__(self) -> str:
+        return "an array" if issubclass(self._type, Traced | np.ndarray) else f"a {self._type.__name__}"
 
 
 def _place(x: Any, axis: int | None, path: object, by_name: bool) -> int | None:
@@ -200,7 +212,8 @@ def _evaluate(
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
-    return pytree.unflatten(out_spec, [_leave(y, a, p, batch) for y, a, p in zip(outs, axes, paths, strict=True)])
+    left = [_leave(y, a, p, batch) for y, a, p in zip(outs, axes, paths, strict=True)]
+    return pytree.unflatten(out_spec, _apart(left, leaves))
 
 
 def _name(fun: Callable[..., Any]) -> str:
@@ -261,6 +274,20 @@ def _leave(y: Any, axis: int | None, path: object, batch: Batch) -> Any:
     if not -whole.ndim <= axis < whole.ndim:
         raise StructureError(f"vmap: out_axes={axis} for {path}, which has shape {whole.shape} with the mapped axis")
     return _moved(whole, 0, axis)
+
+
+def _apart(results: list[Any], arguments: list[Any]) -> list[Any]:
+    """Results that share memory neither with an argument nor with each other, so that all can be written to."""
+    seen = set(map(id, arguments))
+    out = []
+    for y in results:
+        if isinstance(y, Traced):
+            y = y._twin() if id(y) in seen and isinstance(y, Tracer) else y
+        elif isinstance(y, np.ndarray) and (id(y) in seen or y.base is not None or not y.flags.writeable):
+            y = np.array(y)
+        seen.add(id(y))
+        out.append(y)
+    return out
 
 
 def _moved(x: Any, axis: int, place: int) -> Any:
