@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,12 @@ from tapeflow import (
     custom_vjp,
     grad,
     hessian,
+    hvp,
     jacfwd,
     jacobian,
     jacrev,
     jvp,
+    laplacian,
     linear_transpose,
     linearize,
     taylor,
@@ -198,3 +204,89 @@ def test_an_option_that_does_not_exist_is_told_by_the_question() -> None:
         y = {"u": x["a"] * 2}
     with pytest.raises(ValueError, match=r"output_gradients is a dict of 1 \('v'\), expected a dict of 1 \('u'\)"):
         tape.gradient(y, x, {"v": X})
+
+
+# ---- memory and threads
+
+
+def waves(x: Any) -> Any:
+    y = np.sin(x) * x
+    y[0] *= 2
+    return y
+
+
+def total(x: Any) -> Any:
+    return np.sum(waves(x))
+
+
+def of_two(x: Any, f: Any = waves) -> Any:
+    """A function of two numbers, with large arrays on the way."""
+    return lambda t: np.sum(f(x * t[0])) * t[1] ** 2
+
+
+@custom_vjp
+def ruled(x: Any) -> Any:
+    return np.sin(x)
+
+
+ruled.defvjp(lambda x: (np.sin(x), np.cos(x)), lambda r, g: (r * g,))
+TWO = np.array([0.5, 1.5])
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "grad": grad(total),
+    "grad of grad": grad(lambda x: np.sum(grad(total)(x) ** 2)),
+    "jacrev": jacrev(lambda x: np.stack([total(x), np.sum(x)])),
+    "jacfwd": lambda x: jacfwd(of_two(x))(TWO),
+    "hessian": lambda x: hessian(of_two(x))(TWO),
+    "hvp": lambda x: hvp(total, (x,), (x,)),
+    "linearize": lambda x: linearize(waves, x)[1](x),
+    "linear_transpose": lambda x: linear_transpose(lambda y: y[::-1] * 2, x)(x),
+    "vmap": lambda x: vmap(grad(total))(np.reshape(x, (2, -1))),
+    "taylor": lambda x: taylor(waves, x, x, 3)[1][2],
+    "laplacian": lambda x: laplacian(of_two(x), TWO),
+    "rule, in reverse": grad(lambda x: np.sum(ruled(x))),
+    "rule, forward": lambda x: jvp(ruled, (x,), (x,))[1],
+    "rule, twice": lambda x: hvp(lambda y: np.sum(ruled(y) ** 2), (x,), (x,)),
+    "rule, linearized": lambda x: linearize(ruled, x)[1](x),
+}
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.usefixtures("no_collection")
+def test_a_call_leaves_no_arrays_behind_in_cycles(name: str) -> None:
+    x = np.linspace(0.1, 1, 20_000)
+    CALLS[name](x)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(3):
+            CALLS[name](x)
+        left = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert left < x.nbytes
+
+
+def test_transforms_in_threads_do_not_meet() -> None:
+    points = np.random.default_rng(0).normal(size=(8, 6))
+    want = {name: [call(x) for x in points] for name, call in CALLS.items()}
+
+    def work(k: int) -> None:
+        for name, call in CALLS.items():
+            np.testing.assert_array_equal(call(points[k]), want[name][k])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, [*range(8)] * 4))
+    finally:
+        sys.setswitchinterval(interval)
