@@ -81,7 +81,9 @@ class Chunks:
                     size = min(size - 1, int((stop - start) * error.fraction)) or 1
                     limit = None if size == 1 else limit
                     continue
-                except (TypeError, ValueError, AttributeError) as error:  # a rule that wants plain arrays
+                except (
+                    Exception
+                ) as error:  # of a rule that wants plain arrays, perhaps: foreign code raises what it likes
                     if batch is None or not _comes_from_a_rule(error):
                         raise
                     vectorize = False

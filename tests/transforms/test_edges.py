@@ -136,6 +136,35 @@ def test_a_rule_that_wants_plain_arrays_is_called_column_by_column() -> None:
         np.testing.assert_array_equal(transform(double)(X), 2 * np.eye(2))
 
 
+class ArgumentError(Exception):
+    """What foreign code raises."""
+
+
+def test_a_rule_of_foreign_code_is_called_row_by_row_whatever_it_raises() -> None:
+    calls = []
+
+    @custom_vjp
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    def backward(residuals: Any, cotangent: Any) -> Any:
+        calls.append(1)
+        if type(cotangent) is not np.ndarray:
+            raise ArgumentError("expected an array")
+        return (2 * cotangent,)
+
+    double.defvjp(lambda x: (2 * x, None), backward)
+    np.testing.assert_array_equal(jacrev(double)(X), 2 * np.eye(2))
+    assert len(calls) == 3
+
+    def broken(residuals: Any, cotangent: Any) -> Any:
+        raise ArgumentError("always")
+
+    double.defvjp(lambda x: (2 * x, None), broken)
+    with pytest.raises(ArgumentError, match="always"):
+        jacrev(double)(X)
+
+
 # ---- messages
 
 
