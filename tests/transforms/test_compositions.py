@@ -464,3 +464,48 @@ def test_a_wrong_transform_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     compare(sums, ["wrong"], X, nested, 1e-7)  # its values are right, its derivatives are not
     with pytest.raises(AssertionError, match=r"\['wrong', 'by_vjp'\] of sums"):
         compare(sums, ["wrong", "by_vjp"], X, nested, 1e-7)
+
+
+# ---- derivatives inside of derivatives, by every pair of ways
+
+
+def on_a_tape(f: Fun, x: Any) -> Any:
+    with GradientTape() as tape:
+        w = tape.watch(x)
+        y = f(w)
+    return tape.gradient(y, w, None, "zero")
+
+
+def by_an_accumulator(f: Fun, x: Any) -> Any:
+    with ForwardAccumulator(x, 1.0) as accumulator:
+        y = f(accumulator.primals)
+    return accumulator.jvp(y, "zero")
+
+
+WAYS: dict[str, Callable[[Fun, Any], Any]] = {
+    "grad": lambda f, x: grad(f)(x),
+    "jvp": lambda f, x: jvp(f, (x,), (1.0,))[1],
+    "jacfwd": lambda f, x: jacfwd(f)(x),
+    "jacrev": lambda f, x: jacrev(f)(x),
+    "linearize": lambda f, x: linearize(f, x)[1](1.0),
+    "vjp": lambda f, x: vjp(f, x)[1](1.0)[0],
+    "taylor": lambda f, x: taylor(f, x, 1.0, 1)[1][0],
+    "vmap of grad": lambda f, x: vmap(grad(f))(np.stack([x, x]))[0],
+    "grad of vmap": lambda f, x: grad(lambda y: np.sum(vmap(f)(np.stack([y, y]))) / 2)(x),
+    "vmap of jvp": lambda f, x: vmap(lambda t: jvp(f, (x,), (t,))[1])(np.ones(2))[1],
+    "transpose": lambda f, x: linear_transpose(linearize(f, x)[1], 1.0)(1.0)[0],
+    "tape": on_a_tape,
+    "accumulator": by_an_accumulator,
+}
+
+
+@pytest.mark.parametrize("outer", WAYS)
+@pytest.mark.parametrize("inner", WAYS)
+def test_an_inner_derivative_does_not_meet_the_outer_one(outer: str, inner: str) -> None:
+    a, b = WAYS[outer], WAYS[inner]
+    x = 2.0
+    np.testing.assert_allclose(a(lambda x: x * b(lambda y: x + y, 1.0), x), 1)
+    np.testing.assert_allclose(a(lambda x: x * b(lambda y: x * y * y, x), x), 6 * x**2)
+    np.testing.assert_allclose(a(lambda x: b(lambda y: y * b(lambda z: z * y * x, y), x), x), 4 * x)
+    want = 2 * x * np.cos(2 * x) - 2 * x**2 * np.sin(2 * x)
+    np.testing.assert_allclose(a(lambda x: b(lambda y: np.sin(x * y) * x, 2.0), x), want)
