@@ -33,6 +33,8 @@ class Local:
     Cotangents are gradients in the convention of `GradientTape`.
     """
 
+    name = "a function"
+
     def __init__(self, function: Flat, inside: Sequence[int] = ()) -> None:
         self.function = function
         self.inside = list(inside)

@@ -86,8 +86,9 @@ def _operation() -> Any:
             ctx.outside = _floats(output)
             ctx.set_materialize_grads(False)
             ctx.mark_non_differentiable(*(y for k, y in enumerate(output) if k not in ctx.outside))
-            ctx.save_for_backward(*inputs[1:], *output)
-            ctx.save_for_forward(*inputs[1:], *output)
+            ctx.metas = [(y.shape, y.dtype) for y in output]
+            ctx.save_for_backward(*inputs[1:])
+            ctx.save_for_forward(*inputs[1:])
             ctx.count = len(inputs) - 1
 
         @staticmethod
@@ -101,10 +102,10 @@ def _operation() -> Any:
         @staticmethod
         def jvp(ctx: Any, _: Any, *ts: Any) -> tuple[Any, ...]:
             inside = [k for k, t in enumerate(ts) if t is not None]
-            xs, ys = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
             derived = ctx.local.jvp(ctx.count, inside, ctx.outside)
-            tangents = dict(zip(ctx.outside, _applied(derived, *xs, *(ts[k] for k in inside)), strict=True))
-            return tuple(tangents.get(k) for k in range(len(ys)))
+            found = _applied(derived, *ctx.saved_tensors, *(ts[k] for k in inside))
+            tangents = dict(zip(ctx.outside, found, strict=True))
+            return tuple(tangents.get(k) for k in range(len(ctx.metas)))
 
         @staticmethod
         def vmap(info: Any, in_dims: Any, local: Local, *tensors: Any) -> tuple[Any, ...]:
@@ -119,16 +120,24 @@ def _pulled(ctx: Any, inside: list[int], gs: Any) -> Any:
     """Cotangents of the operands: by what the call kept, or as a call that can be differentiated itself."""
     torch = import_torch()
     held = ctx.local.held()
-    if held is not None and ctx.local.inside == inside and not torch.is_grad_enabled() and None not in gs:
+    if (
+        held is not None
+        and ctx.local.inside == inside
+        and not torch.is_grad_enabled()
+        and not any(g is None for g in gs)
+    ):
         try:
             arrays = [array_of(gs[k]) for k in ctx.outside]
         except RuntimeError:  # tensors of torch.func, which have no numbers of their own
             arrays = None
         if arrays is not None:
             return map(tensor_of, held(arrays))
-    xs, ys = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
-    seeds = [torch.zeros_like(ys[k]) if gs[k] is None else gs[k] for k in ctx.outside]
-    return _applied(ctx.local.vjp(ctx.count, inside, ctx.outside), *xs, *seeds)
+    seeds = [_zeros(*ctx.metas[k]) if gs[k] is None else gs[k] for k in ctx.outside]
+    return _applied(ctx.local.vjp(ctx.count, inside, ctx.outside), *ctx.saved_tensors, *seeds)
+
+
+def _zeros(shape: Any, dtype: Any) -> Any:
+    return import_torch().zeros(shape, dtype=dtype)
 
 
 def _floats(tensors: Any) -> list[int]:
