@@ -58,17 +58,20 @@ class Toolkit(Protocol):
     def jvp(self, f: Function, count: int, inside: Sequence[int], outside: Sequence[int]) -> Function:
         """The function of `count` operands and the tangents that returns the tangents of the results."""
 
-    def vmap(self, f: Function, batched: Sequence[bool]) -> Function:
-        """The function of whole batches."""
+    def vmap(self, f: Function, batched: Sequence[bool], fresh: bool) -> Function:
+        """The function of whole batches; with `fresh` random numbers for each element, or the same for all."""
 
     def replayed(self, f: Function) -> Function:
         """The function with the random numbers that it would get now, whenever it is called."""
 
 
 class Foreign(Primitive):
-    """A function of flat arrays in another toolkit; see the module."""
+    """A function of flat arrays in another toolkit; see the module.
 
-    def __init__(self, toolkit: Toolkit, function: Function, name: str) -> None:
+    The first `own` operands are those of the user's function; others, cotangents and tangents, are linear.
+    """
+
+    def __init__(self, toolkit: Toolkit, function: Function, name: str, own: int) -> None:
         super().__init__(
             name,
             self._evaluate,
@@ -79,6 +82,7 @@ class Foreign(Primitive):
             batch=self._map,
         )
         self.toolkit = toolkit
+        self.own = own
         self.function = function
         self._again: Function | None = None
         self._recorded = False
@@ -121,7 +125,7 @@ class Foreign(Primitive):
         else:
             assert self._again is not None
             derived = self.toolkit.vjp(self._again, len(xs), inside, outside)
-            found = _listed(Foreign(self.toolkit, derived, f"the VJP of {self.name}")(*xs, *gs))
+            found = _listed(Foreign(self.toolkit, derived, f"the VJP of {self.name}", self.own)(*xs, *gs))
         shares = dict(zip(inside, found, strict=True))
         return [shares.get(k) for k in range(len(xs))]
 
@@ -136,13 +140,13 @@ class Foreign(Primitive):
         ts = [np.zeros(*meta(primals[k])) if tangents[k] is None else tangents[k] for k in inside]
         assert self._again is not None
         derived = self.toolkit.jvp(self._again, len(primals), inside, outside)
-        found = _listed(Foreign(self.toolkit, derived, f"the JVP of {self.name}")(*primals, *ts))
+        found = _listed(Foreign(self.toolkit, derived, f"the JVP of {self.name}", self.own)(*primals, *ts))
         shares = dict(zip(outside, found, strict=True))
         return tuple(shares.get(k) for k in range(len(ys))) if isinstance(out, tuple) else found[0]
 
     def _map(self, primitive: Any, values: Sequence[Any], batched: Sequence[bool], params: Any) -> Any:
-        mapped = self.toolkit.vmap(self.function, batched)
-        return Foreign(self.toolkit, mapped, f"a batch of {self.name}")(*values)
+        mapped = self.toolkit.vmap(self.function, batched, any(batched[: self.own]))
+        return Foreign(self.toolkit, mapped, f"a batch of {self.name}", self.own)(*values)
 
 
 def _listed(y: Any) -> list[Any]:
@@ -188,7 +192,7 @@ def called(toolkit: Toolkit, function: Callable[..., Any], name: str, args: Any,
         return tuple([outs[k] for k in found])
 
     operands = [leaves[k] for k in places]
-    results = _listed(Foreign(toolkit, flat, name)(*operands))
+    results = _listed(Foreign(toolkit, flat, name, len(operands))(*operands))
     out_spec, outs, found = shape
     outs = list(outs)
     for k, y in zip(found, results, strict=True):

@@ -67,7 +67,7 @@ class _Jax:
 
         return derived
 
-    def vmap(self, f: Function, batched: Sequence[bool]) -> Function:
+    def vmap(self, f: Function, batched: Sequence[bool], fresh: bool) -> Function:
         errors = self.jax.errors
         decides = (errors.ConcretizationTypeError, errors.TracerArrayConversionError)
 

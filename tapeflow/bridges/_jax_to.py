@@ -1,8 +1,8 @@
 """NumPy code as functions of JAX's arrays, which JAX transforms by tapeflow's derivatives.
 
-A call is one primitive of JAX, ``local_call``, evaluated on the host. Its operands are *residuals*, on which it may depend in
-any way, and behind them *tangents*, in which it is linear; `forward` evaluates it, and `backward` is its transpose in the
-tangents. The JVP of a call is a call whose tangents have been added, and the transpose of one is a call in which
+A call is one primitive of JAX, ``local_call``, evaluated on the host. Its operands are *residuals*, on which it may depend
+in any way, and behind them *tangents*, in which it is linear; `forward` evaluates it, and `backward` is its transpose in
+the tangents. The JVP of a call is a call whose tangents have been added, and the transpose of one is a call in which
 `forward` and `backward` have changed places; so there are derivatives of every order.
 """
 
@@ -121,8 +121,8 @@ def _probed(forward: Local, xs: Sequence[Any]) -> list[Kind]:
             ys = forward(*probes)
     except Exception as error:
         raise StructureError(
-            f"to_jax: {forward.name} was called with made-up numbers under jax.jit, to learn what "
-            f"it returns, and failed ({type(error).__name__}: {error}). Make it accept all numbers of these shapes, or call "
+            f"to_jax: {forward.name} was called with made-up numbers under jax.jit, to learn what it returns, and failed "
+            f" ({type(error).__name__}: {error}). Make it accept all numbers of these shapes, or call "
             "it outside of jax.jit"
         ) from error
     return [(tuple(y.shape), require_kept(y.dtype)) for y in ys]

@@ -78,17 +78,24 @@ class _Torch:
             zeros = tuple(self.torch.zeros_like(y) for y in ys)
             return self.torch.func.vjp(lambda *gs: pull(gs), *zeros)[1](tuple(ts))
 
-    def vmap(self, f: Function, batched: Sequence[bool]) -> Function:
+    def vmap(self, f: Function, batched: Sequence[bool], fresh: bool) -> Function:
         def mapped(*xs: Any) -> tuple[Any, ...]:
             in_dims = tuple(0 if b else None for b in batched)
             try:
-                return self.torch.func.vmap(f, in_dims, randomness="different")(*xs)
+                return self.torch.func.vmap(f, in_dims, randomness="different" if fresh else "same")(*xs)
             except RuntimeError:  # the function decides by values, or an operation has no rule
-                size = next(x.shape[0] for x, b in zip(xs, batched, strict=True) if b)
-                rows = [f(*(x[k] if b else x for x, b in zip(xs, batched, strict=True))) for k in range(size)]
-                return tuple(map(self.torch.stack, zip(*rows, strict=True)))
+                return self._one_by_one(f, batched, xs)
 
         return mapped
+
+    def _one_by_one(self, f: Function, batched: Sequence[bool], xs: Sequence[Any]) -> tuple[Any, ...]:
+        """A batch element by element, with the same random numbers for all, as derivatives would have them."""
+        size = next(x.shape[0] for x, b in zip(xs, batched, strict=True) if b)
+        state, rows = self.torch.get_rng_state(), []
+        for k in range(size):
+            self.torch.set_rng_state(state)
+            rows.append(f(*(x[k] if b else x for x, b in zip(xs, batched, strict=True))))
+        return tuple(map(self.torch.stack, zip(*rows, strict=True)))
 
     def replayed(self, f: Function) -> Function:
         state = self.torch.get_rng_state()
