@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tapeflow
+import tapeflow.testing
 from tapeflow import Variable
 from tapeflow.bridges.torch import from_torch, to_torch
 from tapeflow.errors import NotDifferentiableError, TargetError, TracedConversionError
@@ -221,6 +222,17 @@ def test_the_function_runs_once_for_a_gradient() -> None:
 def _value_and_pull(f: Any, x: Any) -> Any:
     value, pull = tapeflow.vjp(f, x)
     return value, pull(np.ones_like(x))[0]
+
+
+def test_a_persistent_tape_asks_twice_and_differences_agree() -> None:
+    inner = from_torch(hidden_torch)
+    with tapeflow.GradientTape(persistent=True) as tape:
+        x = tape.watch(X)
+        y = inner(x)
+    for k in (0, 1, 0):
+        seed = np.eye(4)[k]
+        close(tape.gradient(y, x, output_gradients=seed), tapeflow.vjp(hidden_numpy, X)[1](seed)[0])
+    tapeflow.testing.check_grads(inner, (X,), order=2)
 
 
 def test_random_numbers_are_those_of_the_value() -> None:
