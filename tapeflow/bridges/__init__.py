@@ -1,1 +1,1 @@
-"""Bridges to other toolkits: SciPy's optimizers, PyTorch, JAX; each a module of its own, which imports its toolkit late."""
+"""Bridges to SciPy's optimizers, PyTorch, JAX and autograd: a module for each, which imports its toolkit late."""

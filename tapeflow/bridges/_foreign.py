@@ -202,7 +202,7 @@ def called(toolkit: Toolkit, function: Callable[..., Any], name: str, args: Any,
 
 def _require_arrays(toolkit: Toolkit, outs: list[Any], name: str) -> None:
     for y in outs:
-        if isinstance(y, (float, complex, np.ndarray, np.generic)):
+        if isinstance(y, (float, complex, np.ndarray, np.generic)) and not toolkit.is_array(y):
             raise TargetError(
                 f"{name} returned a {type(y).__name__}, of which {toolkit.name} knows no derivative; return an array of "
                 f"{toolkit.name}"

@@ -173,7 +173,7 @@ def _pushed(primals: Any, tangents: Any, *, forward: Local, backward: Any, resid
         return ys, _call([*primals[:residuals], *whole], forward, backward, residuals, results)
     count = len(primals)
     pushed = forward.jvp(count, inside, outside)
-    pulled = _conjugated(forward.vjp(count, inside, outside), count)
+    pulled = forward.transpose(count, inside, outside)
     found = iter(_call([*primals, *ts], pushed, pulled, count, [results[k] for k in outside]))
     return ys, [next(found) if k in outside else _nothing(y) for k, y in enumerate(ys)]
 
@@ -183,16 +183,6 @@ def _nothing(y: Any) -> Any:
     from jax.interpreters import ad
 
     return ad.Zero(import_jax().typeof(y).to_tangent_aval())
-
-
-def _conjugated(local: Local, count: int) -> Local:
-    """A pullback in JAX's convention, which is the plain transpose."""
-
-    def derived(*values: Any) -> Any:
-        found = local.function(*values[:count], *map(np.conj, values[count:]))
-        return [np.conj(c) for c in found]
-
-    return Local(derived)
 
 
 def _transposed(cts: Any, *operands: Any, forward: Local, backward: Any, residuals: int, kinds: Any) -> Any:

@@ -70,6 +70,16 @@ class Local:
 
         return Local(derived, wanted)
 
+    def transpose(self, count: int, inside: Sequence[int], outside: Sequence[int]) -> Local:
+        """The same in the convention of JAX and autograd, without conjugation: the plain transpose."""
+        pulled = self.vjp(count, inside, outside)
+
+        def derived(*values: Any) -> Any:
+            found = pulled.function(*values[:count], *map(np.conj, values[count:]))
+            return [np.conj(c) for c in found]
+
+        return Local(derived)
+
     def jvp(self, count: int, inside: Sequence[int], outside: Sequence[int], wanted: Sequence[int] = ()) -> Local:
         """The function of `count` arguments and the tangents that returns the tangents of the results."""
 

@@ -12,7 +12,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "bridges.md"
 
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
-@pytest.mark.parametrize(("toolkit", "heading"), [("torch", "## PyTorch"), ("jax", "## JAX")])
+@pytest.mark.parametrize(
+    ("toolkit", "heading"), [("torch", "## PyTorch"), ("jax", "## JAX"), ("autograd", "## HIPS autograd")]
+)
 def test_examples_of_the_page(toolkit: str, heading: str) -> None:
     module = pytest.importorskip(toolkit)
     section = PAGE.read_text().split(heading + "\n")[1].split("\n## ")[0]
