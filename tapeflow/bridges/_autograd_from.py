@@ -43,6 +43,9 @@ class _Autograd:
     def is_array(self, x: Any) -> bool:
         return isinstance(x, (np.ndarray, np.generic, float, complex)) or self.tracer.isbox(x)
 
+    def is_followed(self, x: Any) -> bool:
+        return self.tracer.isbox(x)
+
     def plain(self, x: Any) -> Any:
         return np.array(x)[()]
 
@@ -134,6 +137,8 @@ def from_autograd(function: Callable[..., Any]) -> Callable[..., Any]:
     ------
     ImportError
         If HIPS autograd is not installed.
+    NotDifferentiableError
+        When called: if an argument is one that autograd follows.
 
     Notes
     -----

@@ -17,7 +17,7 @@ from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Primitive, Rule, bind
 from tapeflow.core.tracer import Tracer
 from tapeflow.core.wengert import Recorded
-from tapeflow.errors import TargetError
+from tapeflow.errors import NotDifferentiableError, TargetError
 from tapeflow.recorders import Variable
 from tapeflow.transforms.custom_checks import meta
 from tapeflow.transforms.custom_graft import Once
@@ -42,6 +42,9 @@ class Toolkit(Protocol):
 
     def is_array(self, x: Any) -> bool:
         """Whether something is an array of the toolkit."""
+
+    def is_followed(self, x: Any) -> bool:
+        """Whether the toolkit itself would differentiate with respect to something."""
 
     def plain(self, x: Any) -> Any:
         """Make an array of NumPy, which shares no memory with `x`."""
@@ -170,11 +173,18 @@ def called(toolkit: Toolkit, function: Callable[..., Any], name: str, args: Any,
 
     Raises
     ------
+    NotDifferentiableError
+        If the toolkit itself follows an argument: its derivative would be lost.
     TargetError
         If derivatives are wanted, and a result is a number or an array of NumPy: then the toolkit lost sight of it.
     """
     leaves, spec = pytree.flatten((args, kwargs))
     leaves = [x.read() if isinstance(x, Variable) else x for x in leaves]
+    if any(map(toolkit.is_followed, leaves)):
+        raise NotDifferentiableError(
+            f"{name} is called through tapeflow, but an argument is one that {toolkit.name} differentiates, which would "
+            f"lose its derivative. Call the function of {toolkit.name} itself, or pass an array of NumPy"
+        )
     places = [k for k, x in enumerate(leaves) if isinstance(x, Tracer)]
     filled = [x if isinstance(x, Tracer) or backend_for(x) is None else toolkit.array(x) for x in leaves]
     shape: list[Any] = []  # structure of the result, what is static in it, and where the arrays are

@@ -27,6 +27,9 @@ class _Jax:
     def is_array(self, x: Any) -> bool:
         return isinstance(x, self.jax.Array)
 
+    def is_followed(self, x: Any) -> bool:
+        return isinstance(x, self.jax.core.Tracer)
+
     def plain(self, x: Any) -> Any:
         return array_of(x)[()]
 
@@ -122,7 +125,7 @@ def from_jax(function: Callable[..., Any]) -> Callable[..., Any]:
         If JAX is not installed.
     NotDifferentiableError
         When called: if JAX would lower the precision of an array, which it does by default with float64, or has no such
-        dtype.
+        dtype; if an argument is one that JAX traces.
     TargetError
         When called with traced values: if `function` returns a Python float or an array of NumPy.
 

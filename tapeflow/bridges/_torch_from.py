@@ -27,6 +27,9 @@ class _Torch:
     def is_array(self, x: Any) -> bool:
         return isinstance(x, self.torch.Tensor)
 
+    def is_followed(self, x: Any) -> bool:
+        return self.is_array(x) and x.requires_grad and self.torch.is_grad_enabled()
+
     def plain(self, x: Any) -> Any:
         return array_of(x)[()]
 
@@ -154,7 +157,8 @@ def from_torch(function: Callable[..., Any]) -> Callable[..., Any]:
     ImportError
         If PyTorch is not installed.
     NotDifferentiableError
-        When called: if a dtype has no counterpart, or a tensor that was returned is not dense or not on the CPU.
+        When called: if a dtype has no counterpart, a tensor that was returned is not dense or not on the CPU, or an
+        argument is a tensor that requires a gradient.
     TargetError
         When called with traced values: if `function` returns a Python float or an array of NumPy.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
@@ -134,7 +135,7 @@ class Unknowns(Layout):
     def __init__(self, what: str, fun: Callable[..., Any], x0: Any, args: tuple[Any, ...]) -> None:
         self.what, self.fun, self.args = what, fun, args
         chosen = Chosen(fun, (x0, *args), 0)
-        if any(map(followed, (*chosen.leaves, *Chosen(fun, (args,), 0).leaves) if args else chosen.leaves)):
+        if any(map(followed, (*chosen.leaves, *pytree.flatten(args)[0]))):
             raise _followed(what)
         values = [differentiable(x, place) for x, place in zip(chosen.leaves, chosen.places, strict=True)]
         values = [x.numpy() if isinstance(x, Tracer) else x for x in values]

@@ -123,6 +123,9 @@ def test_there_and_back_and_refusals() -> None:
     with pytest.raises(NotDifferentiableError, match=r"follows a dict as a whole; take it apart"):
         autograd.grad(lambda p: to_autograd(lambda p: p["x"] ** 2)(p))({"x": 1.0})
 
+    with pytest.raises(NotDifferentiableError, match="an argument is one that autograd differentiates"):
+        autograd.grad(lambda x: from_autograd(anp.sin)(x))(1.0)
+
     def fails(x: Any) -> Any:
         raise ZeroDivisionError("mine")
 

@@ -218,6 +218,8 @@ def test_what_cannot_cross_is_refused() -> None:
         from_jax(lambda x: x.astype(jnp.bfloat16))(X)
     with pytest.raises(TargetError, match="returned a ndarray, of which JAX knows no derivative"):
         tapeflow.grad(from_jax(lambda x: np.ones(2)))(X)
+    with pytest.raises(NotDifferentiableError, match="an argument is one that JAX differentiates"):
+        jax.grad(from_jax(jnp.sin))(1.0)
     for bridge in (from_jax, to_jax):
         with pytest.raises(TypeError, match=f"{bridge.__name__}: expected a function"):
             bridge(3)

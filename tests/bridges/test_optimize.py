@@ -85,6 +85,12 @@ def test_further_arguments_are_passed_on_and_not_differentiated() -> None:
     np.testing.assert_allclose(found.x, [1, 2], atol=1e-6)
 
 
+def test_further_arguments_may_be_anything() -> None:
+    found = minimize(lambda x, name, thing, pair: np.sum((x - pair[1]) ** 2), 0.0, "name", object(), (None, 2))
+    assert found.x == pytest.approx(2)
+    assert least_squares(lambda x, thing: x - 3, 0.0, object()).x == pytest.approx(3)
+
+
 @pytest.mark.parametrize("start", [np.float32(3), np.zeros((2, 2), np.float32), 2.5, np.zeros((), np.float64)])
 def test_results_have_the_dtype_and_shape_of_the_start(start: Any) -> None:
     def loss(x: Any) -> Any:

@@ -331,6 +331,16 @@ def test_what_cannot_cross_is_refused(function: Any, argument: Any, match: str) 
         from_torch(function)(argument)
 
 
+def test_gradients_of_torch_are_not_lost() -> None:
+    inner, t = from_torch(lambda x, y: x * y), tensor(X).requires_grad_()
+    with pytest.raises(NotDifferentiableError, match="an argument is one that PyTorch differentiates"):
+        inner(X, t)
+    close(inner(X, t.detach()), X**2)
+    with torch.no_grad():
+        close(inner(X, t), X**2)
+    close(tapeflow.grad(lambda x: np.sum(inner(x, t.detach())))(X), X)
+
+
 def test_numbers_that_torch_lost_sight_of_are_refused() -> None:
     loses = from_torch(lambda x: x.sum().item())
     assert loses(X) == pytest.approx(X.sum())
