@@ -38,17 +38,24 @@ class _Torch:
             return f(*xs)
 
     def linearize(self, f: Function, xs: list[Any], inside: Sequence[int]) -> tuple[Any, Function]:
-        outside: list[int] = []
-
-        def part(*floats: Any) -> Any:
-            ys = f(*_replaced(xs, inside, floats))
-            outside[:] = [k for k, y in enumerate(ys) if _is_float(y)]
-            return tuple([ys[k] for k in outside]) or self.torch.zeros(()), ys
-
+        # By a graph, and not torch.func.vjp, which refuses modules that write into buffers and operations of an old style.
         with self.torch.enable_grad():
-            found, pull, ys = self.torch.func.vjp(part, *[xs[k] for k in inside], has_aux=True)
-        results = _replaced(ys, outside, found) if outside else ys
-        return results, lambda *gs: tuple(c.conj() for c in pull(tuple(g.conj() for g in gs)))
+            leaves = [xs[k].requires_grad_() for k in inside]
+            ys = f(
+                *_replaced(xs, inside, [x.clone() for x in leaves])
+            )  # clones, since the function may write into them
+        outside = [k for k, y in enumerate(ys) if _is_float(y)]
+        followed = [n for n, k in enumerate(outside) if ys[k].requires_grad]
+        if not followed:
+            return ys, lambda *gs: tuple(map(self.torch.zeros_like, leaves))
+        targets = [ys[outside[n]] for n in followed]
+
+        def pull(*gs: Any) -> tuple[Any, ...]:
+            seeds = [gs[n].conj() for n in followed]
+            found = self.torch.autograd.grad(targets, leaves, seeds, retain_graph=True, materialize_grads=True)
+            return tuple(c.conj() for c in found)
+
+        return ys, pull
 
     def vjp(self, f: Function, count: int, inside: Sequence[int], outside: Sequence[int]) -> Function:
         def derived(*values: Any) -> tuple[Any, ...]:
@@ -164,13 +171,14 @@ def from_torch(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Notes
     -----
-    The derivatives are PyTorch's own (`torch.func.vjp`, `torch.func.jvp`), in both modes and of every order; what has no
-    forward mode there is differentiated by two reverse passes. `vmap` is `torch.func.vmap`, and a loop for functions that
-    refuse it. Arrays are copied at the border and keep their dtypes, so a module in float32 wants arrays of float32.
+    The derivatives are PyTorch's own (`torch.autograd.grad`; `torch.func.vjp` and `torch.func.jvp` for all but a first
+    reverse pass), in both modes and of every order; what has no forward mode there is differentiated by two reverse
+    passes. `vmap` is `torch.func.vmap`, and a loop for functions that refuse it. Arrays are copied at the border and keep
+    their dtypes, so a module in float32 wants arrays of float32.
 
-    PyTorch's random numbers are the same in the value and in its derivatives of every order. Functions with other side
-    effects (batch normalization in training mode) run more than once where derivatives of second order or in forward
-    mode are taken: call ``module.eval()`` first.
+    PyTorch's random numbers are the same in the value and in its derivatives of every order. Modules that write into
+    their buffers (batch normalization in training mode) have first derivatives in reverse mode; for others PyTorch raises:
+    call ``module.eval()`` first.
 
     Examples
     --------

@@ -281,6 +281,37 @@ def test_operations_without_forward_mode() -> None:
     close(tapeflow.hvp(lambda x: np.sum(cube(x)), (X,), (X,)), 6 * X**2)
 
 
+def test_modules_that_write_into_buffers_and_operations_of_the_old_style() -> None:
+    norm, copy = torch.nn.BatchNorm1d(3).double(), torch.nn.BatchNorm1d(3).double()
+    batch = RNG.normal(size=(5, 3))
+    slope = tapeflow.grad(lambda x: np.sum(from_torch(norm)(x) ** 3))(batch)
+    t = tensor(batch).requires_grad_()
+    (copy(t) ** 3).sum().backward()
+    close(slope, t.grad.numpy())
+    close(norm.running_mean.numpy(), copy.running_mean.numpy())
+    with pytest.raises(RuntimeError, match="mutate a captured Tensor"):
+        tapeflow.jvp(from_torch(norm), (batch,), (batch,))
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**2
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * g
+
+    close(tapeflow.grad(lambda x: np.sum(from_torch(Square.apply)(x)))(X), 2 * X)
+
+
+def test_results_without_a_path() -> None:
+    inner = from_torch(lambda x: (torch.ones(3), x.detach() * 2, x**2))
+    for k, expected in enumerate((0 * X, 0 * X, 2 * X)):
+        close(tapeflow.grad(lambda x, k=k: np.sum(inner(x)[k]))(X), expected)
+    close(tapeflow.grad(lambda x: np.sum(from_torch(lambda x: torch.ones(3))(x)))(X), 0 * X)
+
+
 def test_writes_after_and_during_the_call() -> None:
     def writes(x: Any) -> Any:
         y = x.clone()
