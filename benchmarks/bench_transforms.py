@@ -10,7 +10,23 @@ import numpy as np
 
 from benchmarks import race_transforms
 from benchmarks import transform_programs as programs
-from tapeflow import GradientTape, grad, hvp, jacobian, jvp, pytree, value_and_grad, vjp, vmap
+from benchmarks.sizes import some
+from tapeflow import (
+    GradientTape,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    pytree,
+    stop_gradient,
+    value_and_grad,
+    vhp,
+    vjp,
+    vmap,
+)
 
 
 def small(x: np.ndarray) -> np.ndarray:
@@ -21,11 +37,14 @@ def small(x: np.ndarray) -> np.ndarray:
 class SmallFunction:
     """The fixed cost of each transformation, beside a tape and the function alone."""
 
+    number = 100
+
     def setup(self) -> None:
         """Make the arguments, and what can be made before the call."""
         self.x = np.linspace(0.1, 0.9, 3)
         self.v = np.ones(3)
-        self.grad, self.value_and_grad = grad(small), value_and_grad(small)
+        self.grad, self.value_and_grad, self.hessian = grad(small), value_and_grad(small), hessian(small)
+        self.stopped = grad(lambda x: small(stop_gradient(x) * x))
         want = np.cos(self.x) * self.x + np.sin(self.x)
         np.testing.assert_allclose(self.grad(self.x), want)
         self.pullback = vjp(small, self.x)[1]
@@ -65,17 +84,35 @@ class SmallFunction:
         """Forward over reverse."""
         hvp(small, (self.x,), (self.v,))
 
+    def time_vhp(self) -> None:
+        """Reverse over reverse."""
+        vhp(small, (self.x,), (self.v,))
+
+    def time_hessian(self) -> None:
+        """All nine entries."""
+        self.hessian(self.x)
+
+    def time_stop_gradient(self) -> None:
+        """A gradient with one operation more, of which one operand is a constant."""
+        self.stopped(self.x)
+
+
+JACOBIANS = {"jacobian": jacobian, "jacrev": jacrev, "jacfwd": jacfwd}
+
 
 class Jacobian:
     """The dense Jacobian of a network from R^200 to R^200."""
 
+    params = (list(JACOBIANS),)
+    param_names = ("transform",)
     timeout = 300
 
-    def setup(self) -> None:
-        """Make the call."""
-        self.call = programs.jacobian_call(jacobian)
+    def setup(self, transform: str) -> None:
+        """Make the call, and check it."""
+        self.call = programs.jacobian_call(JACOBIANS[transform])
+        race_transforms.same(self.call(), programs.jacobian_call(jacobian)())
 
-    def time_jacobian(self) -> None:
+    def time_jacobian(self, transform: str) -> None:
         """All rows."""
         self.call()
 
@@ -83,7 +120,7 @@ class Jacobian:
 class Hessian:
     """The dense Hessian of Rosenbrock's function."""
 
-    params = ([50, 500],)
+    params = (some([50, 500]),)
     param_names = ("n",)
     timeout = 300
 
@@ -100,7 +137,7 @@ class Hessian:
 class PerExample:
     """Gradients of a two-layer network for each example of a batch."""
 
-    params = ([16, 256],)
+    params = (some([16, 256]),)
     param_names = ("batch",)
 
     def setup(self, batch: int) -> None:
@@ -127,7 +164,7 @@ class PerExample:
 class ManyLeaves:
     """The gradient with respect to a tree of many small arrays; must be linear."""
 
-    params = ([10, 1_000, 2_000],)
+    params = (some([10, 1_000, 2_000]),)
     param_names = ("leaves",)
 
     def setup(self, leaves: int) -> None:
@@ -158,7 +195,7 @@ MAPPED: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]] =
 class Vmap:
     """A mapped function against NumPy code for the batch."""
 
-    params = (list(MAPPED), [1, 100, 1_000])
+    params = (list(MAPPED), some([1, 100, 1_000]))
     param_names = ("program", "batch")
 
     def setup(self, program: str, batch: int) -> None:
