@@ -13,7 +13,7 @@ from benchmarks.primitive_calls import OWN_SIZE, functions, seconds, sized_call
 from benchmarks.sizes import SMOKE, some
 
 SIZES = [OWN_SIZE, 1_000, 100_000]
-EVERY = 12  # of a smoke run, which is about the suite; tests/test_benchmarks.py calls each of them once
+EVERY = 6  # of a smoke run, which is about the suite; tests/test_benchmarks.py calls each of them once
 SAMPLE = 0.002  # seconds
 
 
