@@ -28,10 +28,10 @@ def timed() -> list[str]:
 
 
 def names_used(path: Path) -> set[str]:
-    """Names and attributes that the functions and tables of a module mention, its imports aside."""
-    tree = ast.parse(path.read_text())
-    nodes = list(ast.walk(tree))
-    return {n.id for n in nodes if isinstance(n, ast.Name)} | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    """Names, attributes and strings that the functions and tables of a module mention, its imports aside."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    found = {n.id for n in nodes if isinstance(n, ast.Name)} | {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    return found | {str(n.value) for n in nodes if isinstance(n, ast.Constant)}
 
 
 def test_every_function_with_rules_has_benchmarks() -> None:
