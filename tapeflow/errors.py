@@ -5,6 +5,9 @@ Every class derives from :class:`TapeError` and from the built-in that code writ
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "BatchDecisionError",
     "BatchLoopWarning",
@@ -22,6 +25,7 @@ __all__ = [
     "TapeStateError",
     "TargetError",
     "TracedConversionError",
+    "UnconnectedError",
 ]
 
 
@@ -59,6 +63,10 @@ class StructureError(TapeError, ValueError, TypeError):
 
 class IndependenceError(TapeError, ValueError):
     """Elements of a batch that were said to be independent depend on each other."""
+
+
+class UnconnectedError(TapeError, ValueError):
+    """There is no path from a source to the targets, and that was to be an error."""
 
 
 class MissingRuleError(TapeError, TypeError):
@@ -127,8 +135,9 @@ def batched_value(what: str, shape: tuple[int, ...], inside: bool) -> TracedConv
     """A value of a batch was about to become a plain one, by the user or inside of tapeflow and NumPy."""
     return (BatchDecisionError if inside else TracedConversionError)(
         f"{what} was called inside vmap on a value of shape {shape} that stands for a whole batch, so there is no one "
-        "plain value. Stay with NumPy functions, or compute it outside vmap and pass it in (in_axes=None). To fill an "
-        "array, make it inside, with np.zeros_like(x) or tapeflow.numpy.zeros"
+        "plain value. Stay with NumPy functions (np.sin for math.sin, np.stack for np.array, tapeflow.numpy.take(a, i, 0) "
+        "for a[i] of a plain array or list), or compute it outside vmap and pass it in (in_axes=None). To fill an array, "
+        "make it inside, with np.zeros_like(x) or tapeflow.numpy.zeros"
     )
 
 
@@ -136,8 +145,20 @@ def batched_truth(shape: tuple[int, ...], inside: bool) -> TracedConversionError
     """An ``if`` on a value of a batch, by the user or inside of tapeflow and NumPy."""
     return (BatchDecisionError if inside else TracedConversionError)(
         f"the truth of a value inside vmap (of shape {shape}) differs from element to element, so Python cannot branch on "
-        "it. Compute both branches and choose with np.where(condition, a, b), or write a loop instead of vmap"
+        "it. Compute both branches and choose with np.where(condition, a, b), in a loop of a fixed number of steps if it "
+        "was a while, or write a loop instead of vmap"
     )
+
+
+def warn_of_loop(text: str) -> None:
+    """Warn of a batch that is gone through, at the first line outside of the libraries."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"vmap: {text}", BatchLoopWarning, stacklevel=level)
+
+
+_INSIDE = {"tapeflow", "numpy", "scipy"}
 
 
 def batched_empty(name: str) -> BatchDecisionError:

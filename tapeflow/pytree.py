@@ -83,7 +83,8 @@ def mismatch(spec: PyTreeSpec, other: PyTreeSpec, name: str) -> str:
         return ""
     children = [(e, a, b) for e, a, b in zip(spec.entries(), spec.children(), other.children(), strict=False) if a != b]
     if spec.type is not other.type or spec.entries() != other.entries() or not children:
-        return f"{name} is {_described(other)}, expected {_described(spec)}"
+        found, expected = _described(other), _described(spec)
+        return f"{name} has other static parts" if found == expected else f"{name} is {found}, expected {expected}"
     entry, a, b = children[0]
     if isinstance(entry, int):
         entry = getattr(spec.type, "_fields", range(entry + 1))[entry]
@@ -94,8 +95,10 @@ def mismatch(spec: PyTreeSpec, other: PyTreeSpec, name: str) -> str:
 def _described(spec: PyTreeSpec) -> str:
     if spec.type is None:
         return "a leaf"
-    what = f"a {spec.type.__name__} of {spec.num_children}"
-    return f"{what} ({', '.join(map(repr, spec.entries()))})" if 0 < spec.num_children <= 8 else what
+    entries = spec.entries()
+    what = f"a {spec.type.__name__} of {len(entries)}"
+    named = 0 < len(entries) <= 8 and not all(isinstance(e, int) for e in entries)
+    return f"{what} ({', '.join(map(repr, entries))})" if named else what
 
 
 def map_leaves(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:

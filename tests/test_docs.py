@@ -22,7 +22,7 @@ def blocks(page: Path) -> list[str]:
 def test_the_examples_of_a_page_run_in_order(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, object] = {"__name__": "example"}
     for code in blocks(page):
-        exec(compile(code, str(page), "exec"), namespace)
+        exec(compile(code, str(page), "exec", dont_inherit=True), namespace)
 
 
 def test_a_broken_example_would_be_noticed() -> None:

@@ -14,24 +14,15 @@ always works and is slow, so it warns once.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tapeflow import pytree
+from tapeflow import errors, pytree
 from tapeflow.core.primitive import Primitive, next_level
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, refreshes, relate, take, viewed
-from tapeflow.errors import (
-    BatchLoopWarning,
-    BatchMemoryError,
-    batched_empty,
-    batched_shapes,
-    batched_truth,
-    batched_value,
-)
 
 __all__ = [
     "Batch",
@@ -109,17 +100,23 @@ class Batched(Tracer):
         return batched(value._untracked() if isinstance(value, Tracer) else value, self._batch)
 
     def _guard(self, what: str) -> NoReturn:
-        raise batched_value(what, self.shape, _is_inside())
+        raise errors.batched_value(what, self.shape, _is_inside())
 
     def numpy(self) -> NoReturn:
         """Refuse: a value of a batch has no plain values of its own."""
-        raise batched_value("x.numpy()", self.shape, _is_inside())
+        raise errors.batched_value("x.numpy()", self.shape, _is_inside())
 
     def __bool__(self) -> bool:
-        raise batched_truth(self.shape, _is_inside())
+        raise errors.batched_truth(self.shape, _is_inside())
 
     def __len__(self) -> int:
         return int(self.shape[0])
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
 
     def __str__(self) -> str:
         return repr(self)
@@ -214,7 +211,7 @@ def _check_memory(out: Any, limit: int) -> None:
     for part in out if isinstance(out, tuple) else (out,):
         needed = part.size * part.dtype.itemsize
         if needed > limit:
-            raise BatchMemoryError(limit / needed)
+            raise errors.BatchMemoryError(limit / needed)
 
 
 def _shifted_step(step: Step, size: int) -> Step:
@@ -297,7 +294,7 @@ def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], p
     """The rule of primitives for which there is nothing better than to go through the batch."""
     size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
     if not size:
-        raise batched_empty(primitive.name)
+        raise errors.batched_empty(primitive.name)
     outs = [primitive(*(v[k] if b else v for v, b in zip(values, batched, strict=True)), **params) for k in range(size)]
     if isinstance(outs[0], tuple):
         return tuple(_stack(parts, primitive.name) for parts in zip(*outs, strict=True))
@@ -307,7 +304,7 @@ def each(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], p
 def _stack(parts: Sequence[Any], name: str, inside: bool = True) -> Any:
     shapes = list(dict.fromkeys(map(np.shape, parts)))
     if len(shapes) > 1:
-        raise batched_shapes(name, shapes, inside)
+        raise errors.batched_shapes(name, shapes, inside)
     return np.stack(parts)
 
 
@@ -330,7 +327,7 @@ def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: An
             if isinstance(x, Batched) and x._batch is batch:
                 return x._value[k]
             if isinstance(x, Tracer) and batch.level < x._level < UNBOUND:
-                raise batched_value(name, x.shape, inside=True)  # batches inside it
+                raise errors.batched_value(name, x.shape, inside=True)  # batches inside it
             return x
 
         return choose
@@ -338,12 +335,12 @@ def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: An
     def together(*parts: Any) -> Batched:
         for part in parts:
             if isinstance(part, Batched) and part._batch is batch:  # a function that is an argument brought it in
-                raise batched_value(name, part.shape, inside=True)
+                raise errors.batched_value(name, part.shape, inside=True)
         return batched(_stack(parts, name, inside), batch)
 
     name = _name(function)
     if not batch.size:
-        raise batched_empty(name)
+        raise errors.batched_empty(name)
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
     return pytree.map_leaves(together, *outs)
 
@@ -354,8 +351,4 @@ _warned: set[str] = set()
 def _warn(name: str) -> None:
     if name not in _warned:
         _warned.add(name)
-        warnings.warn(
-            f"vmap: {name} has no batching rule, so it is evaluated once for each element of the batch",
-            BatchLoopWarning,
-            stacklevel=2,
-        )
+        errors.warn_of_loop(f"{name} has no batching rule, so it is evaluated once for each element of the batch")

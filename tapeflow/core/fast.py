@@ -195,7 +195,12 @@ def _left_recorder(ufunc: Any, primitive: Primitive, rule0: Rule, rule1: Rule) -
                 seen = (None, x0, b, out)
                 residual = seen[place0] if place0 >= 0 else pick0(seen)
             entry = [number, trackers, left, parent, residual]
-        elif kind is type(x0) and (b.shape == x0.shape or not b.shape) and b.dtype is x0.dtype:
+        elif (
+            kind is type(x0)
+            and not isinstance(b, Tracer)
+            and (b.shape == x0.shape or not b.shape)
+            and b.dtype is x0.dtype
+        ):
             out = ufunc(x0, b)
             seen = (None, x0, _guarded(b) if guards else b, out)
             number = wengert.tick()
@@ -232,7 +237,12 @@ def _right_recorder(ufunc: Any, primitive: Primitive, rule: Rule) -> Callable[[A
             if arithmetic and x1.dtype is FLOAT64 and type(x1) is np.ndarray:
                 a = NUMBERS[a] if a in NUMBERS else as_array(a)
             seen = (None, a, x1, ufunc(a, x1))
-        elif kind is type(x1) and (a.shape == x1.shape or not a.shape) and a.dtype is x1.dtype:
+        elif (
+            kind is type(x1)
+            and not isinstance(a, Tracer)
+            and (a.shape == x1.shape or not a.shape)
+            and a.dtype is x1.dtype
+        ):
             seen = (None, _guarded(a) if guards else a, x1, ufunc(a, x1))
         else:
             return _slow(primitive, a, b)
@@ -287,7 +297,11 @@ def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, An
         if kind is Dual and b._accumulator is accumulator:
             x1 = b._value
             t1 = b._tangent
-        elif kind is float or kind is int or (kind is type(x0) and (b.shape == x0.shape or not b.shape)):
+        elif (
+            kind is float
+            or kind is int
+            or (kind is type(x0) and not isinstance(b, Tracer) and (b.shape == x0.shape or not b.shape))
+        ):
             x1 = b
         else:
             return _slow(primitive, a, b)

@@ -124,6 +124,9 @@ def push_forward(accumulator: Any, primitive: Primitive, args: tuple[Any, ...], 
             new: Dual = _wrap(accumulator, out, tangent)
             relate(args[0], new, primitive.view(params))
             return new
+    if primitive.push is not None:
+        params = {**params, "level": accumulator.level}
+        return _wrap(accumulator, out, primitive.push(primals, tangents, out, params))
     if primitive.linear:
         return _wrap(accumulator, out, _push_linear(primitive, primals, tangents, params))
     total: Any = None

@@ -80,6 +80,8 @@ def has_nan(g: Any) -> bool:
         if tangent is not None and has_nan(tangent):
             return True
         g = g._value
+    if isinstance(g, np.ndarray) and g.dtype.char in "fd" and g.flags.c_contiguous:
+        g = np.dot(g.reshape(-1), g.reshape(-1))  # not a number if an element is none, and quicker than to ask each
     return g is not None and bool(np.isnan(g).any())
 
 

@@ -122,6 +122,12 @@ class Primitive:
         Why the derivative is zero or missing, for primitives that have none.
     selects : bool
         Whether it passes on only a part of what it is given, so that parts of cotangents are exactly zero.
+    check : callable, optional
+        ``check(xp, contribution, shape, dtype, i)``: looks at what the VJP gives for operand `i` and returns what is to
+        be added, ``None`` for nothing. For rules of users.
+    push : callable, optional
+        ``push(primals, tangents, out, params)``: the JVP of all operands at once, in place of `jvps`; a tangent of
+        ``None`` is zero. Rules of such a primitive get the parameter ``level``, which says at which level they serve.
     view : callable, optional
         ``view(params)``: for a primitive whose output may share its operand's memory, the step (see
         :mod:`tapeflow.core.writes`) by which the view is taken.
@@ -129,12 +135,14 @@ class Primitive:
 
     __slots__ = (
         "batch",
+        "check",
         "deposit",
         "elementwise",
         "evaluate",
         "jvps",
         "linear",
         "name",
+        "push",
         "reason",
         "refuses",
         "selects",
@@ -158,6 +166,8 @@ class Primitive:
         refuses: bool = False,
         selects: bool = False,
         reason: str | None = None,
+        check: Callable[..., Any] | None = None,
+        push: Callable[..., Any] | None = None,
         view: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
         self.name = name
@@ -166,9 +176,11 @@ class Primitive:
         self.vjps = vjps
         self.variadic = variadic
         self.batch = batch
+        self.check = check
         self.deposit = deposit
         self.elementwise = elementwise
         self.linear = linear
+        self.push = push
         self.reason = reason
         self.refuses = refuses
         self.selects = selects or deposit is not None

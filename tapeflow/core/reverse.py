@@ -81,7 +81,11 @@ def again(xp: Any, g: Any, edge: Any, residual: Any, trap: Trap) -> Any:
 
 
 def _fitted(xp: Any, c: Any, residual: tuple[Any, ...]) -> Any:
-    _, _, _, primitive, shape, dtype, _, _ = residual
+    _, _, _, primitive, shape, dtype, _, i = residual
+    if primitive.check is not None:
+        c = primitive.check(xp, c, shape, dtype, i)
+        if c is None:
+            return None
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
@@ -109,18 +113,21 @@ def fit(xp: Any, c: Any, shape: tuple[int, ...], dtype: Any, name: str = "an ope
 class Parts:
     """The adjoints of an operation with several outputs, while they arrive; ``None`` stands for zero."""
 
-    __slots__ = ("metas", "parts")
+    __slots__ = ("metas", "parts", "whole")
 
     def __init__(self, metas: tuple[tuple[tuple[int, ...], Any], ...]) -> None:
         self.metas = metas
         self.parts: list[Any] = [None] * len(metas)
+        self.whole: tuple[Any, ...] | None = None
 
     def filled(self, xp: Any) -> tuple[Any, ...]:
-        """All parts, with real zeros for those that did not arrive."""
-        return tuple(
-            xp.zeros(shape, dtype) if part is None else part
-            for part, (shape, dtype) in zip(self.parts, self.metas, strict=True)
-        )
+        """All parts, with real zeros for those that did not arrive; the same tuple for the rules of all operands."""
+        if self.whole is None:
+            self.whole = tuple(
+                xp.zeros(shape, dtype) if part is None else part
+                for part, (shape, dtype) in zip(self.parts, self.metas, strict=True)
+            )
+        return self.whole
 
 
 class Pending:
@@ -391,6 +398,8 @@ def _pass_on(
         c = edge(xp, g, residual)
         if trap or (wary and has_nan(c)):
             c = again(xp, g, edge, residual, trap)
+        if c is None:
+            continue
         if k in adjoints:
             _accumulate(xp, adjoints, owned, k, c)
         else:

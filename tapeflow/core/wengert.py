@@ -301,6 +301,8 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     trackers = wengert.intern(tokens)
     wengert.special = wengert.special or primitive.refuses or any(isinstance(v, Tracer) for v in values)
     wengert.selective = wengert.selective or primitive.selects
+    if primitive.push is not None:
+        params = {**params, "level": wengert.level}
     fields: list[Any] = [wengert.tick(), trackers]
     nodes = tuple(parents)  # one for all operands, of which a variadic primitive may have thousands
     for i, parent in enumerate(parents):

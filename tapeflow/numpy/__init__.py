@@ -34,6 +34,7 @@ from tapeflow.numpy.creation import (
 )
 from tapeflow.numpy.fallback import __dir__ as __dir__
 from tapeflow.numpy.fallback import __getattr__ as __getattr__
+from tapeflow.numpy.selection import take
 
 __all__ = [
     "arange",
@@ -64,6 +65,7 @@ __all__ = [
     "r_",
     "random",
     "require",
+    "take",
     "zeros",
     "zeros_like",
 ]

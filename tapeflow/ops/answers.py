@@ -48,10 +48,10 @@ def _arrays(*arguments: Any) -> list[Any]:
 # ---- families
 
 
-def along(function: Callable[..., Any], whole: int | None = -1, *, wraps: bool = False) -> Callable[..., Any]:
+def along(function: Callable[..., Any], whole: int | None = -1, *, reduces: bool = False) -> Callable[..., Any]:
     """Functions of one array along one axis; `whole` is the axis by default, ``None`` for all elements in a row.
 
-    `wraps` says that the array has one axis less afterwards, which `keepdims` keeps.
+    `reduces` says that the result has one axis less, which `keepdims` keeps.
     """
     primitive = _primitive(
         function.__name__,
@@ -60,15 +60,15 @@ def along(function: Callable[..., Any], whole: int | None = -1, *, wraps: bool =
     )
 
     def answer(a: Any, *arguments: Any, axis: Any = whole, keepdims: Any = False, out: None = None, **kw: Any) -> Any:
-        if wraps and arguments:
-            (axis,), arguments = arguments, ()
+        if reduces and arguments:
+            axis, arguments = arguments[0], ()
         elif len(arguments) > extra:
             arguments, (axis, *rest) = arguments[:extra], arguments[extra:]
             kw.update(zip(("kind", "order"), rest, strict=False))
         (x,), ndim = _arrays(a), np.ndim(a)
         x, axis = (np.ravel(x), 0) if axis is None else (x, normalize_axis_index(axis, ndim))
         y = primitive(x, axis=axis, arguments=arguments, options=tuple(kw.items()))
-        if not wraps or keepdims is _NOTHING or not keepdims:
+        if not reduces or keepdims is _NOTHING or not keepdims:
             return y
         return np.expand_dims(y, tuple(range(ndim)) if x.ndim < ndim else axis)
 
@@ -96,7 +96,11 @@ def over(function: Callable[..., Any]) -> Callable[..., Any]:
 def elements(function: Callable[..., Any]) -> Callable[..., Any]:
     """Functions of each element alone; what is given by name is the same for all."""
     primitive = _primitive(function.__name__, lambda *xs, options: _tuple(function(*xs, **dict(options))), aligned)
-    return lambda *args, **kwargs: primitive(*_arrays(*args), options=tuple(kwargs.items()))
+
+    def answer(x: Any, *more: Any, **options: Any) -> Any:
+        return primitive(*_arrays(x, *more), options=tuple(options.items()))
+
+    return answer
 
 
 def _tuple(y: Any) -> Any:
@@ -186,8 +190,8 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     rising, falling = (np.all(bins[1:] >= bins[:-1]), np.all(bins[1:] <= bins[:-1]))
     if anywhere(~(rising | falling)):
         raise ValueError("bins must be monotonically increasing or decreasing")
-    sides = ("left", "right") if right else ("right", "left")
-    up, down = np.searchsorted(bins, x, sides[0]), bins.shape[0] - np.searchsorted(np.flip(bins), x, sides[1])
+    side: Any = "left" if right else "right"
+    up, down = np.searchsorted(bins, x, side), bins.shape[0] - np.searchsorted(np.flip(bins), x, side)
     return np.where(rising, up, down)
 
 

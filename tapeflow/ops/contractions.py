@@ -162,7 +162,7 @@ def _matmul_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
     if x1.ndim == 1:
         return g[..., None] * x1 if rows else g * x1
     if not rows:
-        return xp.matmul(x1, g[..., None])[..., 0]
+        return xp.matmul(x1, g) if x1.ndim == 2 else xp.matmul(x1, g[..., None])[..., 0]
     return xp.matmul(g, _mT(xp, x1))
 
 
@@ -171,7 +171,7 @@ def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
     if x0.ndim == 1:
         return x0[:, None] * g[..., None, :] if columns else g * x0
     if not columns:
-        return xp.matmul(xp.ravel(g), _rows(xp, x0))
+        return xp.matmul(g if g.ndim == 1 else xp.ravel(g), x0 if x0.ndim == 2 else _rows(xp, x0))
     if len(shape1) == 2 < x0.ndim:  # one product of long matrices instead of a sum over a stack of products
         x0, g = _rows(xp, x0), _rows(xp, g)
     return xp.matmul(_mT(xp, x0), g)

@@ -166,6 +166,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     del out
     indices = plain_index(indices)
     indices = indices if isinstance(indices, Batched) else np.asarray(indices)
+    a = a if hasattr(a, "shape") else np.asarray(a)
     if axis is None:
         a, axis = np.ravel(a), 0
     axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)
@@ -174,7 +175,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
         indices = indices % length
     elif mode == "clip":
         indices = np.clip(indices, 0, length - 1)
-    return a[(*(slice(None),) * axis, indices)]
+    return getitem(a, (*(slice(None),) * axis, indices))
 
 
 FUNCTIONS[np.ndarray.take] = take

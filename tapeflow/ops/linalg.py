@@ -314,7 +314,7 @@ def _norm_slope(xp: Any, x: Any, y: Any, ord: Any, axis: Any) -> Any:
 def _norm_batch(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any]) -> Any:
     (x,), axis = values, params["axis"]
     if axis is None:
-        x, axis = np.reshape(x, (x.shape[0], -1)), (0,)
+        x, axis = np.reshape(x, (x.shape[0], math.prod(x.shape[1:]))), (0,)
     return primitive(x, ord=params["ord"], axis=tuple(k + 1 for k in axis))
 
 

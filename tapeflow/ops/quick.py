@@ -30,22 +30,33 @@ ALIGNED = {f for f in FUNCTIONS if _is_aligned(f)}
 def _of_one(ufunc: Any, a: Any) -> Any:
     """What a ufunc of one operand gives, ``None`` if that is not known here."""
     value = a._value
-    return batched(ufunc(value), a._batch) if type(value) is np.ndarray else None
+    return _held(ufunc(value), a._batch) if type(value) is np.ndarray else None
+
+
+def _held(out: Any, batch: Any) -> Any:
+    return None if batch.limit is not None and out.nbytes > batch.limit else batched(out, batch)
+
+
+def _is_fewer(constant: Any, value: Any) -> bool:
+    """Whether a plain array has no more axes than an element; one of objects may hold traced scalars."""
+    return bool(constant.ndim < value.ndim and constant.dtype.kind != "O")
 
 
 def _of_two(ufunc: Any, a: Any, b: Any) -> Any:
-    """What a ufunc of two operands gives: both of one batch and as many axes, or one a Python number."""
+    """What a ufunc of two operands gives: both of one batch, or one a number or a plain array of no more axes."""
     if type(a) is Batched:
         value, batch, kind = a._value, a._batch, type(b)
         if type(value) is np.ndarray:
             if kind is Batched and b._batch is batch:
                 other = b._value
                 if type(other) is np.ndarray and other.ndim == value.ndim:
-                    return batched(ufunc(value, other), batch)
-            elif kind is float or kind is int:
-                return batched(ufunc(value, b), batch)
-    elif (type(a) is float or type(a) is int) and type(b) is Batched and type(b._value) is np.ndarray:
-        return batched(ufunc(a, b._value), b._batch)
+                    return _held(ufunc(value, other), batch)
+            elif kind is float or kind is int or (kind is np.ndarray and _is_fewer(b, value)):
+                return _held(ufunc(value, b), batch)
+    elif type(b) is Batched and type(b._value) is np.ndarray:
+        kind = type(a)
+        if kind is float or kind is int or (kind is np.ndarray and _is_fewer(a, b._value)):
+            return _held(ufunc(a, b._value), b._batch)
     return None
 
 

@@ -48,7 +48,9 @@ def _reduce(primitive: Primitive, x: Any, axis: Any, keepdims: Any, **params: An
 
 def _spread(xp: Any, y: Any, shape: tuple[int, ...], axes: Axes) -> Any:
     """Repeat a reduced array along the reduced axes."""
-    return xp.broadcast_to(xp.reshape(y, _kept(shape, axes)), shape)
+    if axes != tuple(range(len(axes))):  # else what is left has its axes where broadcasting wants them
+        y = xp.reshape(y, _kept(shape, axes))
+    return xp.broadcast_to(y, shape)
 
 
 def _count(shape: tuple[int, ...], axes: Axes) -> int:
@@ -505,7 +507,7 @@ UFUNC_METHODS[None, "outer"] = _outer
 # ---- no derivative: plain values
 
 for _function in (np.argmax, np.argmin):
-    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, wraps=True))
+    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, reduces=True))
 nondifferentiable(np.argsort, "integer valued", batch=answers.along(np.argsort))
 nondifferentiable(np.searchsorted, "integer valued", batch=answers.searchsorted)
 for _function in (np.nonzero, np.flatnonzero):  # as many as there are: found for one element after another

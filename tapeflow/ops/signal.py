@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapeflow.core.batch import aligned, each, leading, shifted
+from tapeflow.core.batch import aligned, each, leading, shifted, stacked
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear
 from tapeflow.core.tracer import anywhere, plain
@@ -47,25 +47,38 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
 
 
 def _convolve_left(xp: Any, g: Any, x1: Any, *, mode: str) -> Any:
-    return xp.convolve(g, xp.flip(x1), "valid" if mode == "full" else "full")
+    return _convolve(g, xp.flip(x1, -1), mode="valid" if mode == "full" else "full")
 
 
 def _convolve_right(xp: Any, g: Any, x0: Any, *, mode: str) -> Any:
     if mode == "full":
-        return xp.convolve(g, xp.flip(x0), "valid")
-    return xp.flip(xp.convolve(x0, xp.flip(g), "valid"))
+        return _convolve(g, xp.flip(x0, -1), mode="valid")
+    return xp.flip(_convolve(x0, xp.flip(g, -1), mode="valid"), -1)
+
+
+def _convolve_evaluate(a: Any, v: Any, *, mode: str) -> Any:
+    """Convolve sequences, or stacks of them along the last axis by adding up shifted multiples."""
+    if a.ndim == v.ndim == 1:
+        return np.convolve(a, v, mode)
+    n, m = a.shape[-1], v.shape[-1]
+    shape = (*np.broadcast_shapes(a.shape[:-1], v.shape[:-1]), n + m - 1)
+    full = np.zeros(shape, np.result_type(a, v))
+    longer, shorter = (a, v) if n >= m else (v, a)
+    for k in range(min(n, m)):
+        full[..., k : k + max(n, m)] += longer * shorter[..., k : k + 1]
+    return full if mode == "full" else full[..., m - 1 : n]
 
 
 # In mode "valid" the first operand is the longer one.
-_convolve = general(
+_convolve: Primitive = general(
     "convolve",
-    lambda a, v, *, mode: np.convolve(a, v, mode),
+    _convolve_evaluate,
     (
-        lambda xp, t, x1, *, mode: xp.convolve(t, x1, mode),
-        lambda xp, t, x0, *, mode: xp.convolve(x0, t, mode),
+        lambda xp, t, x1, *, mode: _convolve(t, x1, mode=mode),
+        lambda xp, t, x0, *, mode: _convolve(x0, t, mode=mode),
     ),
     (_convolve_left, _convolve_right),
-    batch=each,
+    batch=stacked(1, 1),
 )
 
 

@@ -193,7 +193,7 @@ def extract(condition: Any, arr: Any) -> Any:
 
 nondifferentiable(np.argpartition, "integer valued", batch=answers.along(np.argpartition))
 for _function in (np.nanargmax, np.nanargmin):
-    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, wraps=True))
+    nondifferentiable(_function, "integer valued", batch=answers.along(_function, None, reduces=True))
 nondifferentiable(np.digitize, "integer valued", batch=answers.digitize)
 nondifferentiable(np.lexsort, "integer valued", batch=answers.lexsort)
 nondifferentiable(np.argwhere, "integer valued")  # as many as there are: found for one element after another

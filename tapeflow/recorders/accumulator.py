@@ -15,7 +15,7 @@ from tapeflow.core.batch import batched as as_batched
 from tapeflow.core.forward import Dual, dual
 from tapeflow.core.primitive import Traced, next_level
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import SeedError, StructureError, TapeStateError, TargetError
+from tapeflow.errors import SeedError, StructureError, TapeStateError, TargetError, UnconnectedError
 from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
 from tapeflow.recorders.chunks import row_values
 from tapeflow.recorders.variable import Variable
@@ -128,8 +128,8 @@ class ForwardAccumulator:
         ----------
         target : pytree of traced values
             What was computed from ``self.primals`` inside the block.
-        unconnected_gradients : {"none", "zero"}
-            What stands for a value that does not depend on the primals.
+        unconnected_gradients : {"none", "zero", "raise"}
+            What stands for a value that does not depend on the primals, or that it is an error.
 
         Returns
         -------
@@ -150,23 +150,27 @@ class ForwardAccumulator:
         >>> acc.jvp(y)
         {'square': np.float64(6.0)}
         """
-        zero = check_unconnected(unconnected_gradients)
+        unconnected = check_unconnected(unconnected_gradients)
         leaves, spec, paths = pytree.flatten_with_paths(target, "target")
-        return pytree.unflatten(spec, [self._tangent(x, p, zero) for x, p in zip(leaves, paths, strict=True)])
+        return pytree.unflatten(spec, [self._tangent(x, p, unconnected) for x, p in zip(leaves, paths, strict=True)])
 
-    def _tangent(self, target: Any, path: object, zero: bool) -> Any:
+    def _tangent(self, target: Any, path: object, unconnected: str) -> Any:
         if isinstance(target, Variable):
             found = self._variables.get(id(target))
             target = dual(target._value, found[1] if found else None, self)
         if isinstance(target, Tracer) and target._level > self.level:
-            return _lifted(target, self._tangent(target._value, path, zero))
+            return _lifted(target, self._tangent(target._value, path, unconnected))
         if type(target) is Dual and target._accumulator is self and target._tangent is not None:
             tangent = target._tangent if self._batch is None else row_values(target._tangent, self._batch)
             return tangent if isinstance(tangent, Traced) else np.array(tangent)[()]
         if not isinstance(target, Tracer) and backend_for(target) is None:
             raise TargetError(f"{path} is a {type(target).__name__}, not an array")
+        if unconnected == "raise":
+            raise UnconnectedError(
+                f"{path} does not depend on the primals of this accumulator, or not by its operations"
+            )
         rows = () if self._batch is None else (self._batch.size,)
-        return np.zeros((*rows, *target.shape), target.dtype)[()] if zero else None
+        return np.zeros((*rows, *target.shape), target.dtype)[()] if unconnected == "zero" else None
 
     __copy__ = __deepcopy__ = __reduce_ex__ = no_copy
 

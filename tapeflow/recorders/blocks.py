@@ -9,7 +9,9 @@ import numpy as np
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.batch import Batch, batched
 from tapeflow.core.tracer import Tracer, plain
+from tapeflow.core.wengert import CONSTANT
 from tapeflow.errors import IndependenceError, SeedTypeError, StructureError, TargetError
+from tapeflow.recorders.checks import require_paths
 from tapeflow.recorders.chunks import Chunks, row_values
 from tapeflow.recorders.results import own
 
@@ -24,10 +26,16 @@ class Question:
     """A question to a tape about sources: what is asked, and how many rows of the answer are computed at once."""
 
     def __init__(
-        self, tape: GradientTape, leaves: list[Any], paths: list[Any], nodes: list[Entry], zero: bool, chunks: Chunks
+        self,
+        tape: GradientTape,
+        leaves: list[Any],
+        paths: list[Any],
+        nodes: list[Entry],
+        unconnected: str,
+        chunks: Chunks,
     ) -> None:
         self.tape, self.leaves, self.paths, self.nodes = tape, leaves, paths, nodes
-        self.zero, self.chunks = zero, chunks
+        self.unconnected, self.chunks = unconnected, chunks
 
     def jacobian(self, target: Any) -> list[Any]:
         """The Jacobian of one target with respect to each source."""
@@ -65,6 +73,8 @@ class Question:
     def _hessian_row(self, gradient: Any, source: Any) -> list[Any]:
         if isinstance(gradient, Tracer):
             return self.jacobian(gradient)
+        if self.unconnected == "raise":
+            require_paths([None], [True], self.paths)
         return [self._block(None, (*source.shape, *x.shape), x, source.size) for x in self.leaves]
 
     def pull(self, target: Any, seed: Any) -> list[Any]:
@@ -84,13 +94,18 @@ class Question:
             return self.tape._finish(own([row_values(g, batch) for g in pulled], set()), self.leaves, False)
 
         row_bytes = max((x.size * x.dtype.itemsize for x in (target, *self.leaves)), default=0)
-        return self.chunks.run(size, row_bytes, evaluate)
+        rows = self.chunks.run(size, row_bytes, evaluate)
+        if self.unconnected == "raise":
+            require_paths(rows, [n is not CONSTANT for n in self.nodes], self.paths)
+        return rows
 
     def _block(self, rows: Any, shape: tuple[int, ...], source: Any, size: int) -> Any:
         if rows is not None:
             return np.reshape(rows, shape)
         empty = not size  # there is no path to ask for
-        return (backend_for(plain(source)) or NUMPY).xp.zeros(shape, source.dtype) if self.zero or empty else None
+        if self.unconnected != "zero" and not empty:
+            return None
+        return (backend_for(plain(source)) or NUMPY).xp.zeros(shape, source.dtype)
 
     # ---- checks of batches
 

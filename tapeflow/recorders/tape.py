@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import warnings
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -18,12 +18,20 @@ from tapeflow.core.batch import Batch
 from tapeflow.core.forward import Dual
 from tapeflow.core.poles import has_nan
 from tapeflow.core.reverse import identity_edge, sweep, sweep_all
+from tapeflow.core.sites import CallSite
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.wengert import CONSTANT, OUTSIDE, PAUSED, RECORDING, Entry, Recorded, WengertList, handle
 from tapeflow.core.writes import family_of
-from tapeflow.errors import SeedError, SeedTypeError, TapeStateError, TargetError
+from tapeflow.errors import SeedError, TapeStateError, TargetError
 from tapeflow.recorders import blocks
-from tapeflow.recorders.checks import check_unconnected, differentiable, fit_seed, no_copy
+from tapeflow.recorders.checks import (
+    check_unconnected,
+    differentiable,
+    errors_are_quiet,
+    no_copy,
+    require_paths,
+    seed_for,
+)
 from tapeflow.recorders.chunks import Chunks
 from tapeflow.recorders.levels import joined, lifted_like, split, still_traced, with_value
 from tapeflow.recorders.results import own
@@ -70,6 +78,7 @@ class GradientTape:
         self._ever_entered = False
         self._paused = 0
         self._spent = False
+        self._answered: CallSite | None = None
         self._place: Any = None
         self._list: WengertList | None = None
         self._variables: dict[int, tuple[Variable, Entry]] = {}
@@ -144,8 +153,8 @@ class GradientTape:
     def _refuse_spent(self, what: str) -> None:
         if self._spent:
             raise TapeStateError(
-                f"this tape cannot be {what}: it has answered its one call and holds nothing any more. Use "
-                "GradientTape(persistent=True) for several calls, or a new tape"
+                f"this tape cannot be {what}: it has answered its one call ({self._answered}) and holds nothing any more. "
+                "Use GradientTape(persistent=True) for several calls, or a new tape"
             )
 
     @contextmanager
@@ -289,8 +298,8 @@ class GradientTape:
             Watched values or anything computed from them.
         output_gradients : pytree, optional
             Weights, of the structure and shapes of `target`; ones for ``None``. Needed for complex targets.
-        unconnected_gradients : {"none", "zero"}
-            What stands for a source on which no target depends.
+        unconnected_gradients : {"none", "zero", "raise"}
+            What stands for a source on which no target depends, or that it is an error.
 
         Returns
         -------
@@ -306,14 +315,23 @@ class GradientTape:
             If a target or source is no traced value.
         SeedError
             If `output_gradients` do not fit the targets.
+        UnconnectedError
+            If ``unconnected_gradients="raise"`` and there is no path to a source; says where it may have been cut.
         """
-        zero = check_unconnected(unconnected_gradients)
+        unconnected = check_unconnected(unconnected_gradients)
         self._require_answer("gradient")
         targets, seeds = self._targets(target, output_gradients)
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
         nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        pulled = self._answer(lambda: self._pull(targets, seeds, nodes, release=not self.persistent))
-        return pytree.unflatten(spec, self._finish(pulled, leaves, zero))
+        release = not self.persistent and unconnected != "raise"  # a question that is refused leaves the tape as it was
+
+        def question() -> list[Any]:
+            pulled = self._pull(targets, seeds, nodes, release=release)
+            if unconnected == "raise":
+                require_paths(pulled, [n is not CONSTANT for n in nodes], paths)
+            return pulled
+
+        return pytree.unflatten(spec, self._finish(self._answer(question), leaves, unconnected == "zero"))
 
     def jacobian(
         self,
@@ -332,8 +350,8 @@ class GradientTape:
             Real results of the block, of any shapes.
         sources : pytree of traced values or Variables
             As for `gradient`.
-        unconnected_gradients : {"none", "zero"}
-            What stands for a source on which a target does not depend.
+        unconnected_gradients : {"none", "zero", "raise"}
+            What stands for a source on which a target does not depend, or that it is an error.
         chunk_size : int, optional
             How many elements of a target are pulled back at once; if not given, as many as `memory_budget` permits.
         vectorize : bool
@@ -477,7 +495,7 @@ class GradientTape:
         options: dict[str, Any],
     ) -> Any:
         """Check a question for Jacobians, and answer it target by target."""
-        zero = check_unconnected(unconnected)
+        unconnected = check_unconnected(unconnected)
         check = options.pop("check", False)
         chunks = blocks.chunks_of(chunk_size, vectorize, options)
         self._require_answer(what)
@@ -485,7 +503,7 @@ class GradientTape:
         targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
         blocks.check_real(what, targets, target_paths)
         leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        question = self.question(leaves, paths, zero, chunks)
+        question = self.question(leaves, paths, unconnected, chunks)
         if what == "hessian":
             scalar = blocks.one_scalar(targets)
             rows = self._answer(lambda: question.hessian(scalar))
@@ -498,10 +516,10 @@ class GradientTape:
                                          for y, p in zip(targets, target_paths, strict=True)])  # fmt: skip
         return pytree.unflatten(target_spec, [pytree.unflatten(spec, row) for row in rows])
 
-    def question(self, leaves: list[Any], paths: list[Any], zero: bool, chunks: Chunks) -> blocks.Question:
+    def question(self, leaves: list[Any], paths: list[Any], unconnected: str, chunks: Chunks) -> blocks.Question:
         """Prepare a question about Jacobians with respect to sources; for transforms, which check the targets."""
         nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
-        return blocks.Question(self, leaves, paths, nodes, zero, chunks)
+        return blocks.Question(self, leaves, paths, nodes, unconnected, chunks)
 
     @contextmanager
     def recording_again(self) -> Iterator[None]:
@@ -539,6 +557,7 @@ class GradientTape:
                 self._pause(-1)
             raise
         self._spent = True
+        self._answered = CallSite(sys._getframe(2))
         self._leave()
         self._wengert.remove(self.token, self._since)
         return answer
@@ -554,7 +573,7 @@ class GradientTape:
                 raise SeedError(f"{len(leaves)} target(s), but {len(seeds)} output_gradients")
             if seed_spec != spec:
                 raise SeedError(f"output_gradients have the structure {seed_spec}, target has {spec}")
-        return leaves, [_seed(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
+        return leaves, [seed_for(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
 
     def _target(self, value: Any, path: object) -> Any:
         if isinstance(value, Variable):
@@ -636,7 +655,7 @@ class GradientTape:
         given = dict(adjoints)
         with wengert.lock:
             if self._takes_all(wengert, sources) and not any(isinstance(g, Tracer) for g in given.values()):
-                release = release and not wengert.selective and _errors_are_quiet()
+                release = release and not wengert.selective and errors_are_quiet()
                 sweep_all(wengert, adjoints, xp, release=release)
             else:
                 sweep(wengert, adjoints, set(sources), self.token, xp)
@@ -669,24 +688,5 @@ class GradientTape:
         return lifted_like(g, source, self._wengert.level, others)
 
 
-def _seed(seed: Any, target: Any, path: pytree.Path) -> Any:
-    if seed is None and target.dtype.kind == "c":
-        raise SeedTypeError(
-            f"{path} is complex, so its gradient needs output_gradients (or take np.real or np.abs first)"
-        )
-    return fit_seed(seed, target, path.renamed("output_gradients"))
-
-
 def _conjugate(g: Any) -> Any:
     return np.conjugate(g) if g.dtype.kind == "c" else g
-
-
-def _errors_are_quiet() -> bool:
-    """Whether rules cannot raise floating-point errors; if they can, a failed sweep must leave the list whole."""
-    for action, message, category, module, _ in warnings.filters:
-        if issubclass(RuntimeWarning, category):
-            if action == "error":
-                return False
-            if message is None and module is None:
-                break  # this one hides all that follow
-    return not {"raise", "call"} & set(np.geterr().values())

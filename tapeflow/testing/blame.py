@@ -176,28 +176,28 @@ def _sides(case: Case, v: Any, ws: Arrays, shrink: float) -> tuple[float, float]
     return float(inner(ws, _finite(below))), float(inner(ws, _finite(above)))
 
 
+SHRINK = (1.0, 0.1, 0.01)
+
+
 def _break(case: Case, v: Any, ws: Arrays) -> float:
     """How far the one-sided derivatives are apart, or how large they are if the function jumps."""
-    below, above = _sides(case, v, ws, 0.1)
-    return _size(max(abs(above - below), abs(above + below) / 2 if _jumps(case, v, ws) else 0))
-
-
-def _jumps(case: Case, v: Any, ws: Arrays) -> bool:
-    """Whether the difference of values does not shrink with the step."""
-    wide, close = (max(map(abs, _sides(case, v, ws, shrink))) for shrink in (1.0, 0.1))
-    return close > 8 * wide > 0
+    below, above = _sides(case, v, ws, SHRINK[1])
+    return _size(max(abs(above - below), abs(above + below) / 2))
 
 
 def _kink(case: Case, v: Any, ws: Arrays) -> tuple[float, float] | None:
-    """The derivatives from below and above, if they stay apart or grow however small the step."""
+    """The derivatives from below and above if they stay apart however small the step; infinite ones for a jump."""
     try:
-        wide, close = _sides(case, v, ws, 1.0), _sides(case, v, ws, 0.1)
-        if _jumps(case, v, ws):
-            return np.inf, np.inf
+        sides = np.array([_sides(case, v, ws, shrink) for shrink in SHRINK])
     except Exception:  # outside the domain there is nothing to say
         return None
-    apart = abs(close[1] - close[0])
-    return close if apart > 1e-2 * max(map(abs, close)) and apart > 0.5 * abs(wide[1] - wide[0]) > 0 else None
+    heights = np.max(np.abs(sides), axis=1) * SHRINK
+    if heights[0] > 0 and np.ptp(heights) < 0.1 * heights[0]:
+        return np.inf, np.inf
+    below, above = sides[1]
+    apart = abs(above - below)
+    steady = bool(np.max(np.ptp(sides, axis=0)) < 0.2 * apart)
+    return (float(below), float(above)) if steady and apart > 1e-2 * max(abs(below), abs(above)) else None
 
 
 def _say_kink(case: Case, rows: dict[str, Any], kink: tuple[float, float], details: dict[str, Any]) -> NoReturn:

@@ -43,6 +43,8 @@ class Problem:
         What messages call arguments and results.
     history : tuple of str
         Modes of the derivatives that `call` is itself made of, innermost first.
+    magnitude : float
+        The largest value and derivative so far, which sets the scale of rounding: directions are relative to the point.
     """
 
     call: Call
@@ -53,10 +55,12 @@ class Problem:
     rng: np.random.Generator
     options: Options
     history: tuple[str, ...] = ()
+    magnitude: float = 0.0
     values: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.values = [np.asarray(y) for y in self.call(*self.wide)]
+        self.magnitude = max(self.magnitude, *map(largest, self.values), 0.0)
 
     @property
     def narrow(self) -> bool:
@@ -94,7 +98,7 @@ class Problem:
         """Relative tolerance: the square root of the precision, unless it was given."""
         if self.options.rtol is not None:
             return self.options.rtol
-        return self.precision(xs) ** 0.5
+        return float(self.precision(xs) ** 0.5)
 
     @staticmethod
     def precision(xs: Arrays) -> float:
@@ -105,13 +109,13 @@ class Problem:
         """A direction in argument `k` alone."""
         return tuple(direction(x, self.rng, floor) if i == k else np.zeros_like(x) for i, x in enumerate(self.wide))
 
-    def rounding(self, derivative: Callable[[Arrays], list[Any]]) -> list[Any]:
-        """How much a derivative changes when the arguments are rounded to the precision that was asked about."""
+    def rounding(self, derivative: Callable[[Arrays], list[Any]], xs: Arrays) -> list[Any]:
+        """How much a derivative changes when the arguments are rounded to the precision of `xs`."""
         still = derivative(self.wide)
         spread = [np.zeros(np.shape(y)) for y in still]
         for _ in range(2):
             moved = []
-            for x, w in zip(self.xs, self.wide, strict=True):
+            for x, w in zip(xs, self.wide, strict=True):
                 eps = float(np.finfo(real_dtype(x.dtype)).eps)
                 moved.append(np.asarray(w * (1 + eps * self.rng.uniform(-1, 1, w.shape))).astype(w.dtype))
             with np.errstate(all="ignore"):
@@ -136,7 +140,8 @@ class Problem:
                 return tuple(pullback(fitted(ws, ys)))
 
             names = [f"gradient of {n}" for n in self.names]
-        return Problem(call, self.xs, self.wide, self.names, names, self.rng, self.options, (*self.history, mode))
+        made = (*self.history, mode)
+        return Problem(call, self.xs, self.wide, self.names, names, self.rng, self.options, made, self.magnitude)
 
 
 def fitted(vs: Arrays, xs: Arrays) -> Arrays:
@@ -147,15 +152,23 @@ def fitted(vs: Arrays, xs: Arrays) -> Arrays:
 def first_problem(flat: Any, rng: np.random.Generator, options: Options, *, widen: bool = True) -> Problem:
     """The function itself, with a wider point for references where the function permits it."""
     plain = flat(*flat.xs)
-    wide = widened(flat.xs) if widen else flat.xs
-    if any(x.dtype != w.dtype for x, w in zip(flat.xs, wide, strict=True)):
-        try:
-            with np.errstate(all="ignore"):
-                outs = flat(*wide)
-            fits = [np.shape(y) for y in outs] == [np.shape(y) for y in plain]
-            if not fits or any(np.finfo(y.dtype).eps > 1e-10 for y in outs):
-                wide = flat.xs
-        except Exception:
-            wide = flat.xs
-    flat(*flat.xs)
-    return Problem(flat, flat.xs, wide, flat.names, flat.out_names, rng, options)
+    xs, wide = flat.xs, widened(flat.xs) if widen else flat.xs
+    if any(x.dtype != w.dtype for x, w in zip(xs, wide, strict=True)):
+        outs = _tried(flat, wide)
+        if outs is None or [np.shape(y) for y in outs] != [np.shape(y) for y in plain]:
+            wide = xs
+        elif any(np.finfo(y.dtype).eps > 1e-10 for y in outs):
+            wide = xs  # it goes back to single precision by itself
+        elif any(np.any(np.isfinite(w) & ~np.isfinite(y)) for w, y in zip(outs, plain, strict=True)):
+            xs = wide  # it has no values in single precision, so no derivatives either
+        flat(*xs)
+    return Problem(flat, xs, wide, flat.names, flat.out_names, rng, options)
+
+
+def _tried(flat: Any, xs: Arrays) -> Arrays | None:
+    """The results, or ``None`` for a function that insists on another precision."""
+    try:
+        with np.errstate(all="ignore"):
+            return tuple(flat(*xs))
+    except Exception:
+        return None

@@ -45,10 +45,10 @@ class Flat:
             raise StructureError(f"{name_of(fun)}: no argument is a floating-point array, so there is no derivative")
 
     def apply(self, xs: Sequence[Any]) -> Any:
-        """The result itself."""
+        """The result itself. The function may write into what it is given, so plain arrays are copied."""
         leaves = list(self.leaves)
         for k, x in zip(self.places, xs, strict=True):
-            leaves[k] = x
+            leaves[k] = x.copy(order="K") if type(x) is np.ndarray else x
         return self.fun(*pytree.unflatten(self.spec, leaves))
 
     def __call__(self, *xs: Any) -> Arrays:

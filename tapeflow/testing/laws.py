@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import plain
 from tapeflow.errors import BatchLoopWarning
 from tapeflow.recorders import ForwardAccumulator, GradientTape
@@ -88,13 +89,16 @@ def law_second_order(call: Call, args: Sequence[Any], name: str = "f") -> None:
         check_problem(name, problem.derived("rev"), 1, ("fwd", "rev"))
 
 
-def law_precision(call: Call, args: Sequence[Any], name: str = "f") -> None:
-    """Single precision stays single, in both modes."""
+def law_precision(call: Call, args: Sequence[Any], name: str = "f", *, strict: bool = False) -> None:
+    """Single precision stays single, in both modes; if `strict` of values too, or else they are as in a plain call."""
     __tracebackhide__ = True
     narrow = [_narrowed(a) for a in args]
     problem, vs = _problem(call, narrow)
     values = [np.asarray(y) for y in problem.call(*problem.xs)]
     _fit("precision: values", name, _values(problem), values, problem.out_names)
+    for y, path in zip(values, problem.out_names, strict=True):
+        if strict and np.finfo(y.dtype).eps < min(np.finfo(x.dtype).eps for x in problem.xs):
+            _fail("precision: values", name, {"of": path, "dtype is": y.dtype, "operands are": problem.xs[0].dtype})
     with np.errstate(all="ignore"):
         _fit("precision: tangents", name, problem.push(problem.xs, vs), values, problem.out_names)
         _fit("precision: cotangents", name, problem.pull(problem.xs, _cotangents(problem)), problem.xs, problem.names)
@@ -132,32 +136,37 @@ def law_batching(call: Call, args: Sequence[Any], name: str = "f") -> None:
 
 
 def law_mutation(call: Call, args: Sequence[Any], name: str = "f") -> None:
-    """Neither operands nor tangents nor cotangents are written into."""
+    """Neither operands nor tangents nor cotangents are written into, also not by a rule where the next one sees it."""
     __tracebackhide__ = True
     problem, vs = _problem(call, args)
-    ws = _cotangents(problem)
-    arrays = {"operand": problem.xs, "tangent of": vs, "cotangent of": ws}
+    xs, ws = problem.xs, _cotangents(problem)
+    arrays = {"operand": xs, "tangent of": vs, "cotangent of": ws}
     before = {what: [a.copy() for a in held] for what, held in arrays.items()}
     call(*args)
-    problem.push(problem.xs, vs)
-    problem.pull(problem.xs, ws)
+    problem.push(xs, vs)
+    pulled = _pulled(problem, xs, ws)
     for what, held in arrays.items():
         names = problem.out_names if what == "cotangent of" else problem.names
         for k in unchanged(before[what], held):
             entry = int(np.argmax(np.ravel(before[what][k] != held[k])))
             rows = {what: names[k], **_entry(held[k], before[what][k], entry)}
             _fail("mutation: arrays that were passed in stay as they are", name, rows)
+    if len(xs) > 1:
+        for k, alone in enumerate(_each_alone(problem, ws)):
+            _close(
+                "mutation: cotangents of all operands as of each alone", name, [pulled[k]], [alone], [problem.names[k]]
+            )
 
 
 LAWS: dict[str, Callable[..., None]] = {
     "primal": law_primal,
+    "mutation": law_mutation,
     "jvp": law_jvp,
     "vjp": law_adjoint,
     "second": law_second_order,
     "dtype": law_precision,
     "layout": law_layout,
     "batch": law_batching,
-    "mutation": law_mutation,
 }
 
 
@@ -183,6 +192,16 @@ def _values(problem: Problem, xs: Arrays | None = None) -> list[Any]:
 
 def _pulled(problem: Problem, xs: Any, ws: Arrays) -> Arrays:
     return tuple(vjp(problem.call, *xs)[1](ws))
+
+
+def _each_alone(problem: Problem, ws: Arrays) -> list[Any]:
+    """Cotangents by a sweep for each operand, in which no other operand's rule has a part."""
+    with GradientTape(persistent=True) as tape:
+        watched = tape.watch(problem.xs)
+        ys = problem.call(*watched)
+    known = [(y, w) for y, w in zip(ys, ws, strict=True) if isinstance(y, Traced)]
+    seeds = [w for _, w in known]
+    return [tape.gradient([y for y, _ in known], x, seeds, unconnected_gradients="zero") for x in watched]
 
 
 def _narrowed(a: Any) -> Any:

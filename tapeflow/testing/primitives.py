@@ -26,8 +26,8 @@ def check_primitive(p: Callable[..., Any], *args: Any, skip: Sequence[str] = (),
     skip : sequence of str
         Laws that do not apply: of ``"primal"`` (the same value every time and with derivatives), ``"jvp"`` (against
         differences), ``"vjp"`` (against the JVP, by the adjoint identity), ``"second"`` (second order, forward and
-        reverse over reverse), ``"dtype"`` (single precision stays single), ``"layout"`` (non-contiguous operands),
-        ``"batch"`` (`vmap` against a loop), ``"mutation"`` (nothing that is passed in is written to).
+        reverse over reverse), ``"dtype"`` (the results of single precision are single), ``"layout"`` (non-contiguous
+        operands), ``"batch"`` (`vmap` against a loop), ``"mutation"`` (nothing that is passed in is written to).
     **params
         Static parameters of the primitive.
 
@@ -63,7 +63,7 @@ def check_primitive(p: Callable[..., Any], *args: Any, skip: Sequence[str] = (),
     for law, check in LAWS.items():
         if law not in skip:
             try:
-                check(call, operands, name)
+                check(call, operands, name, **({"strict": True} if law == "dtype" else {}))
             except (AssertionError, StructureError):
                 raise
             except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,8 @@ def complex_step(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequ
 
 
 def _rebuilt(flat: Flat, values: Sequence[Any]) -> Any:
-    leaves, spec, paths = pytree.flatten_with_paths(flat.apply(flat.xs), "out")
+    with quiet():
+        leaves, spec, paths = pytree.flatten_with_paths(flat.apply(flat.xs), "out")
     found = dict(zip(flat.out_names, values, strict=True))
     zeros = (np.zeros(np.shape(y)) for y in leaves)
     return pytree.unflatten(spec, [found.get(str(p), z) for p, z in zip(paths, zeros, strict=True)])
@@ -144,34 +145,37 @@ def quiet() -> Iterator[None]:
 class Reference:
     """A derivative along a direction, without rules.
 
-    For each output its value, its error, and the size of the function around the point; and how it was found.
+    For each output its value, its error, and the size of the function around the point; how it was found, and by which
+    step if by differences.
     """
 
     values: list[Any]
     errors: list[Any]
-    sizes: list[float]
+    sizes: list[Any]
     how: str
+    step: float = 0.0
 
     def score(self, precision: float, unit: float) -> float:
         """The largest error against the size of the derivative; that of the function stands in for tiny ones."""
         worst = 0.0
         for d, e, size in zip(self.values, self.errors, self.sizes, strict=True):
             if np.max(e, initial=0):
-                worst = max(worst, float(np.max(e) / (largest(d) + precision**0.5 * size / unit)))
+                worst = max(worst, float(np.max(e) / (largest(d) + precision**0.5 * largest(size) / unit)))
         return worst
 
     def settled(self, precision: float, unit: float) -> bool:
         """Whether no other step is worth trying: accurate enough, or as accurate as rounding lets the best one be."""
         return all(
-            bool(np.all(e <= max(0.05 * precision**0.5 * largest(d), 30 * precision**0.8 * size / unit)))
+            bool(np.all(e <= max(0.05 * precision**0.5 * largest(d), 30 * precision**0.8 * largest(size) / unit)))
             for d, e, size in zip(self.values, self.errors, self.sizes, strict=True)
         )
 
-    def doubtful(self, ys: Sequence[Any]) -> int | None:
-        """The output of which nothing can be told, if there is one."""
+    def doubtful(self, ys: Sequence[Any], precision: float, nothing: float) -> int | None:
+        """The output of which something cannot be told, if there is one; a size of `nothing` passes as zero."""
         for j, (d, e, size, y) in enumerate(zip(self.values, self.errors, self.sizes, ys, strict=True)):
-            worst = np.max(e[np.isfinite(y)], initial=0)
-            if worst > 1e-2 * largest(d) and worst > 1e-4 * size:
+            large = precision**0.5 * max(largest(d), largest(size))
+            bad = np.isfinite(y) & (e > 1e-2 * np.abs(d)) & (e > 1e-3 * size) & (e > large) & (size > nothing)
+            if np.any(bad | (np.isfinite(y) & ~np.isfinite(e))):
                 return j
         return None
 
@@ -185,23 +189,37 @@ def differences(call: Call, xs: Arrays, vs: Arrays, eps: float | None = None) ->
     """Derivative along `vs` for each output, by the best of several steps."""
     with quiet():
         middle = [np.asarray(y) for y in call(*xs)]
-        precision, unit, sizes = _precision(xs, middle), _unit(xs, vs), [largest(y) for y in middle]
+        precision, unit, sizes = _precision(xs, middle), _unit(xs, vs), [np.abs(y) for y in middle]
         how = "five-point differences"
         if unit is None:
             return Reference([np.zeros_like(y) for y in middle], [np.zeros(y.shape) for y in middle], sizes, how)
         nothing = [np.full_like(y, np.nan) for y in middle], [np.full(y.shape, np.inf) for y in middle]
         best, least = Reference(*nothing, sizes, how), np.inf
-        for h in [eps] if eps is not None else [precision**0.2 * unit * factor for factor in FACTORS]:
+        for factor in FACTORS[: 1 if eps is not None else None]:
+            h = precision**0.2 * unit * factor if eps is None else eps
             points = _points(call, xs, vs, middle, h)
             if points is not None:
-                sizes = sizes if best.sizes is not sizes else [largest(p) for p in zip(*points.values(), strict=True)]
-                found = Reference(*_five_points(points, middle, h, unit, precision), sizes, how)
-                score = found.score(precision, unit)
+                sizes = (
+                    sizes if least < np.inf else [np.max(np.abs(p), axis=0) for p in zip(*points.values(), strict=True)]
+                )
+                found = Reference(*_five_points(points, middle, h, unit, precision), sizes, how, h)
+                # Not the best at any price: between two steps of rounding every function is smooth.
+                score = found.score(precision, unit) / min(1, factor) ** 0.5
                 if score < least or least == np.inf:
                     best, least = found, score
                 if found.settled(precision, unit):
                     break
     return best
+
+
+def confirmed(call: Call, xs: Arrays, vs: Arrays, first: Reference) -> Reference:
+    """The same differences, with errors that no lucky step has made small: the spread over several steps."""
+    errors = [np.full_like(e, np.max(e, initial=0)) for e in first.errors]
+    for factor in (0.6, 0.8, 1.3, 1.7) if first.step else ():
+        other = differences(call, xs, vs, first.step * factor)
+        spread = (np.max(np.abs(a - b), initial=0) for a, b in zip(first.values, other.values, strict=True))
+        errors = [np.fmax(e, s) for e, s in zip(errors, spread, strict=True)]
+    return replace(first, errors=errors)
 
 
 def _precision(xs: Arrays, ys: Sequence[Any]) -> float:
@@ -276,8 +294,9 @@ def imaginary_step(call: Call, xs: Arrays, vs: Arrays, known: Reference) -> Refe
     values = [np.asarray(np.imag(y) / h) for y in moved]
     errors = [16 * precision * (np.abs(d) + largest(d) + largest(y) / unit) for d, y in zip(values, plain, strict=True)]
     for d, want, e in zip(values, known.values, known.errors, strict=True):
-        bound = 100 * e + precision**0.5 * (np.abs(want) + largest(want))
-        if np.any(~(np.abs(d - want) <= bound)):
+        if np.any(~(e <= 1e-3 * largest(want))):
+            raise ComplexStepError("differences are too inaccurate to see whether the function is analytic")
+        if np.any(~(np.abs(d - want) <= 10 * e + precision**0.5 * (np.abs(want) + largest(want)))):
             raise ComplexStepError("the function is not analytic (abs, conj, real, imag?): the derivatives disagree")
     return Reference(values, errors, known.sizes, "complex step")
 

@@ -18,7 +18,7 @@ from tapeflow.recorders.checks import differentiable
 from tapeflow.transforms._leaves import Partition, Place
 from tapeflow.transforms._results import watch
 
-__all__ = ["Chosen", "decorator", "is_value", "pick", "put", "scalar_output", "split_aux"]
+__all__ = ["Chosen", "decorator", "is_value", "scalar_output", "split_aux"]
 
 P = ParamSpec("P")
 
@@ -60,7 +60,7 @@ class Chosen:
     Attributes
     ----------
     leaves : list
-        What can be differentiated, in order: arrays, traced values, variables, Python numbers. Whether a dtype has a
+        What can be differentiated, in order: arrays, traced values, Python numbers. Whether a dtype has a
         derivative is checked by who takes them (a tape, an accumulator); `refuse` then raises the error that names it.
     """
 
@@ -68,14 +68,14 @@ class Chosen:
 
     def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
         self.fun, self.args, self.argnums = fun, args, argnums
-        self.single = hasattr(argnums, "__index__")
+        self.single = isinstance(argnums, int) or (hasattr(argnums, "__index__") and not getattr(argnums, "shape", ()))
         if self.single:
             self.positions: tuple[int, ...] = (_position(index(argnums), args),)  # type: ignore[arg-type]
             tree = args[self.positions[0]]
         else:
             self.positions = _positions(argnums, args)  # type: ignore[arg-type]
             tree = tuple([args[k] for k in self.positions])
-        self.partition = Partition(tree, self._expression)
+        self.partition = Partition(tree, _Namer(fun, self.positions, self.single))
         self.leaves = self.partition.leaves
         if not self.leaves and self.partition.statics:
             self._refuse_all()
@@ -110,17 +110,26 @@ class Chosen:
     def refuse(self) -> None:
         """Raise the error for the first leaf that has no derivative, by its place in the arguments."""
         for leaf, place in zip(self.leaves, self.places, strict=True):
-            differentiable(getattr(leaf, "_value", leaf), place)
+            differentiable(leaf, place)
 
     def _refuse_all(self) -> None:
         first = type(self.partition.statics[0]).__name__
-        where = self._expression(self.partition.spec.accessors()[0])
+        where = self.partition.name(self.partition.spec.accessors()[0])
         raise NotDifferentiableError(
             f"{where} is of type {first}, and nothing in the arguments to differentiate (argnums={self.argnums}) is an "
             "array (or scalar) of floats"
         )
 
-    def _expression(self, accessor: PyTreeAccessor) -> str:
+
+class _Namer:
+    """Names a leaf by the parameters of the function; apart from `Chosen`, which it must not keep alive in a cycle."""
+
+    __slots__ = ("fun", "positions", "single")
+
+    def __init__(self, fun: Callable[..., Any], positions: tuple[int, ...], single: bool) -> None:
+        self.fun, self.positions, self.single = fun, positions, single
+
+    def __call__(self, accessor: PyTreeAccessor) -> str:
         if self.single:
             return accessor.codify(_parameter(self.fun, self.positions[0]))
         return accessor[1:].codify(_parameter(self.fun, self.positions[accessor[0].entry]))
@@ -157,27 +166,6 @@ def _parameter(fun: Callable[..., Any], position: int) -> str:
         return positional[position].name
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     return f"args[{position}]" if rest is None else f"{rest}[{position - len(positional)}]"
-
-
-def pick(args: tuple[Any, ...], argnums: int | Sequence[int]) -> Any:
-    """Return the arguments to differentiate: one, or a tuple.
-
-    Raises
-    ------
-    StructureError
-        If there is no such argument.
-    """
-    if isinstance(argnums, int):
-        return args[_position(argnums, args)]
-    return tuple(args[k] for k in _positions(argnums, args))
-
-
-def put(args: tuple[Any, ...], argnums: int | Sequence[int], chosen: Any) -> list[Any]:
-    """Return all arguments with the chosen ones replaced."""
-    new = list(args)
-    for k, value in [(argnums, chosen)] if isinstance(argnums, int) else zip(argnums, chosen, strict=True):
-        new[_position(k, args)] = value
-    return new
 
 
 def is_value(x: Any) -> bool:

@@ -108,7 +108,7 @@ class Blocks:
                     f"{self.what}: {self.result.place(k)} is complex; use jacfwd for real arguments, pass holomorphic=True "
                     "for complex ones if the function is holomorphic, or differentiate its real and imaginary parts"
                 )
-        question = tape.question(watched, self.chosen.places, zero=False, chunks=self.chunks)
+        question = tape.question(watched, self.chosen.places, "none", self.chunks)
         traced = [isinstance(y, Tracer) and y.dtype.kind in "fc" for y in outs]
         blocks = [question.jacobian(y) if t else None for y, t in zip(outs, traced, strict=True)]
         if self.holomorphic:

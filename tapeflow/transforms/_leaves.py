@@ -16,30 +16,44 @@ from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
 from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, TapeError
+from tapeflow.recorders import Variable
 
 __all__ = ["Partition", "Place"]
 
 FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType, np.ufunc, type(np.sum), partial)
 STATIC = (NoneType, bool, str, bytes, Enum, type, np.dtype, slice, range, EllipsisType, ModuleType, *FUNCTIONS)
 
+Unknown = Callable[[str], TapeError]  # makes the error for an object of an unknown class, of the beginning of its text
+
 # What is known of a type: True if its values can be differentiated (or are refused for their dtype), False if static.
 _kinds: dict[type, bool] = {}
 
 
-def _varies(leaf: Any, where: Callable[[], str]) -> bool:
+def _varies(leaf: Any, where: Callable[[], str], unknown: Unknown) -> bool:
     """Say whether a leaf can be differentiated, rather than being static by nature; remembered for its type."""
     cls = type(leaf)
     if issubclass(cls, STATIC):
         _kinds[cls] = False
     elif issubclass(cls, (Traced, Number)) or backend_for(leaf) is not None:
-        _kinds[cls] = True
+        if not issubclass(cls, Variable):
+            _kinds[cls] = True
+        return True
     elif not (callable(leaf) and hasattr(leaf, "__wrapped__")):  # what wraps a function is one; others may hold arrays
-        raise NotDifferentiableError(
+        raise unknown(
             f"{where()} is of type {cls.__name__}, neither an array nor a container known to tapeflow. If it holds arrays, "
-            f"register it: tapeflow.pytree.register({cls.__name__}, flatten, unflatten). If it holds none, keep it out of "
-            "the differentiated arguments, or in a dataclass field with metadata={'static': True}"
+            f"register it: tapeflow.pytree.register({cls.__name__}, flatten, unflatten){_advice(leaf)}. If it holds none, "
         )
     return _kinds.get(cls, False)
+
+
+def _advice(leaf: Any) -> str:
+    return ", or pass np.asarray of it" if hasattr(leaf, "__array__") else ""
+
+
+def _unknown(text: str) -> NotDifferentiableError:
+    return NotDifferentiableError(
+        f"{text}keep it out of the differentiated arguments, or in a dataclass field with metadata={{'static': True}}"
+    )
 
 
 class Partition:
@@ -48,33 +62,38 @@ class Partition:
     Attributes
     ----------
     leaves : list
-        What can be differentiated, in order.
+        What can be differentiated, in order; of a variable its value, since an argument is passed by value.
     statics : list
         The other leaves.
     """
 
-    __slots__ = ("_all", "_name", "_varying", "leaves", "spec", "statics")
+    __slots__ = ("_all", "_varying", "leaves", "name", "spec", "statics")
 
-    def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str]) -> None:
+    def __init__(self, tree: Any, name: Callable[[PyTreeAccessor], str], unknown: Unknown = _unknown) -> None:
         self.leaves, self.spec = pytree.flatten(tree)
-        self._name = name
+        self.name = name
         self.statics: list[Any] = []
         self._varying: list[bool] | None = None
-        if self.spec is not pytree.LEAF:
+        if self.spec is pytree.LEAF:
+            if isinstance(tree, Variable):
+                self.leaves = [tree.read()]
+        else:
             types = set(map(type, self.leaves))
             if not all(map(_kinds.get, types)):
-                self._sort(types)
+                self._sort(types, unknown)
 
-    def _sort(self, types: set[type]) -> None:
+    def _sort(self, types: set[type], unknown: Unknown) -> None:
         leaves = self._all = self.leaves
         kinds = {}
         for cls in types:
             k = next(k for k, x in enumerate(leaves) if type(x) is cls)
-            kinds[cls] = _varies(leaves[k], partial(self._expression, k))
+            kinds[cls] = _varies(leaves[k], partial(self._expression, k), unknown)
         if not all(kinds.values()):
             varying = self._varying = [kinds[type(x)] for x in leaves]
             self.leaves = [x for x, v in zip(leaves, varying, strict=True) if v]
             self.statics = [x for x, v in zip(leaves, varying, strict=True) if not v]
+        if any(issubclass(cls, Variable) for cls in types):
+            self.leaves = [x.read() if isinstance(x, Variable) else x for x in self.leaves]
 
     def fill(self, new: Iterable[Any]) -> Any:
         """Return the tree with other leaves; what is static stays in its place."""
@@ -90,7 +109,7 @@ class Partition:
         """
         leaves, spec = pytree.flatten(tree)
         if spec != self.spec:
-            raise error(f"{name} and {like} differ in structure: {pytree.mismatch(self.spec, spec, name)}")
+            raise error(f"not the structure of the {like}: {pytree.mismatch(self.spec, spec, name)}")
         if self._varying is None:
             return leaves
         for k, (x, own, v) in enumerate(zip(leaves, self._all, self._varying, strict=True)):
@@ -112,7 +131,7 @@ class Partition:
         return self._expression(position) if name is None else self.spec.accessors()[position].codify(name)
 
     def _expression(self, k: int) -> str:
-        return self._name(self.spec.accessors()[k])
+        return self.name(self.spec.accessors()[k])
 
 
 class Place:

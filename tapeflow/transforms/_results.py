@@ -10,7 +10,7 @@ from optree import PyTreeAccessor
 
 from tapeflow import pytree
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import NotDifferentiableError, TargetError
+from tapeflow.errors import TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.transforms._leaves import Partition
 
@@ -25,13 +25,11 @@ def output(fun: Callable[..., Any], out: Any, name: str) -> Partition:
     TargetError
         If a leaf is an object that may hold arrays, or there are leaves but no array.
     """
-    try:
-        result = Partition(out, _output_name)
-    except NotDifferentiableError as error:
-        raise TargetError(f"{name}: {error}; or return it as auxiliary output (has_aux=True)") from None
+    result = Partition(out, _output_name, lambda text: TargetError(f"{name}: {text}return it by has_aux=True"))
     if result.statics and not result.leaves:
         where = _output_name(result.spec.accessors()[0])
-        raise TargetError(f"{name}: {where} is a {type(result.statics[0]).__name__}, not an array")
+        what = getattr(fun, "__name__", "the function")
+        raise TargetError(f"{name}: {where} is a {type(result.statics[0]).__name__}, not an array (of {what})")
     result.leaves = [np.asarray(y)[()] if isinstance(y, (int, float, complex)) else y for y in result.leaves]
     return result
 

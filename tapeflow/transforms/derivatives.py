@@ -6,12 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from tapeflow.core.tracer import anywhere, plain
-from tapeflow.errors import NotDifferentiableError, TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.transforms._args import Chosen, decorator, scalar_output, split_aux
+from tapeflow.transforms._holomorphic import complex_derivative, require_complex
 from tapeflow.transforms._results import outward, pull
 
 __all__ = ["grad", "value_and_grad"]
@@ -30,7 +27,8 @@ def value_and_grad(
         is returned: ``@value_and_grad(has_aux=True)``.
     argnums : int or sequence of int
         Positions of the arguments to differentiate, counted from the end if negative; each a pytree of floating-point
-        arrays. Leaves that are static by nature (``None``, booleans, strings, functions, types, ...) are left alone.
+        arrays (of a `Variable` its value). Leaves that are static by nature (``None``, booleans, strings, functions,
+        types, ...) are left alone.
     has_aux : bool
         Whether `fun` returns auxiliary output beside the scalar.
     holomorphic : bool
@@ -135,35 +133,9 @@ def _differentiated(
             watched = chosen.watch(tape)
             value, aux = split_aux(fun, chosen.call(watched, kwargs), has_aux)
         if holomorphic:
-            _require_complex(watched, chosen, name)
+            require_complex(watched, chosen, name)
         scalar_output(fun, value, name, holomorphic)
-        pulled = _holomorphic(tape, value, watched, chosen, name) if holomorphic else pull(tape, [value], watched)
+        pulled = complex_derivative(tape, value, watched, chosen, name) if holomorphic else pull(tape, [value], watched)
         return tape, value, aux, chosen.fill(pulled)
 
     return both
-
-
-def _require_complex(watched: list[Any], chosen: Chosen, name: str) -> None:
-    for x, place in zip(watched, chosen.places, strict=True):
-        if x.dtype.kind != "c":
-            raise NotDifferentiableError(
-                f"{name}: holomorphic=True needs complex arguments, but {place} has dtype {x.dtype}; convert it first: "
-                "x.astype(complex), or leave holomorphic=True out"
-            )
-
-
-def _holomorphic(tape: GradientTape, value: Any, watched: list[Any], chosen: Chosen, name: str) -> list[Any]:
-    """The complex derivative: the conjugate of the gradient of the real part."""
-    real = pull(tape, [value], watched, [np.array(1, value.dtype)] if watched else None)
-    imaginary = pull(tape, [value], watched, [np.array(1j, value.dtype)])
-    pairs = [(plain(r), plain(i)) for r, i in zip(real, imaginary, strict=True)]
-    for (r, i), place in zip(pairs, chosen.places, strict=True):
-        # df = a dz + b conj(dz) has the gradients conj(a) + b of the real, i (conj(a) - b) of the imaginary part.
-        size = np.abs(r) + np.abs(i)
-        if anywhere(np.abs(r + 1j * i) > np.sqrt(np.finfo(r.dtype).eps) * size):
-            raise TargetError(
-                f"{name}: the function is not holomorphic in {place} at this point (the Cauchy-Riemann equations do not "
-                "hold), so it has no complex derivative; leave holomorphic=True out and take np.real or np.abs of the "
-                "result, or differentiate its real and imaginary parts"
-            )
-    return [np.conjugate(r) for r in real]

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import NotDifferentiableError, SeedError, SeedTypeError, StructureError
-from tapeflow.recorders import ForwardAccumulator, GradientTape, Variable
+from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.recorders.checks import fit_seed
 from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
 from tapeflow.transforms._leaves import Partition
@@ -262,7 +262,9 @@ def _require_arguments(name: str, primals: Any, vectors: Any, what: str) -> None
 
 
 def _twins(accumulator: ForwardAccumulator, chosen: Chosen) -> list[Any]:
-    return [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
+    twins = [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
+    accumulator.primals = None  # a cycle, which would hold the arguments until the next garbage collection
+    return twins
 
 
 def distinct(leaves: list[Any]) -> list[Any]:
@@ -272,6 +274,6 @@ def distinct(leaves: list[Any]) -> list[Any]:
     seen: set[int] = set()
     distinct = []
     for x in leaves:
-        distinct.append(x._twin() if id(x) in seen and isinstance(x, Tracer) and not isinstance(x, Variable) else x)
+        distinct.append(x._twin() if id(x) in seen and isinstance(x, Tracer) else x)
         seen.add(id(x))
     return distinct

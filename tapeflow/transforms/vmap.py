@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,15 @@ from tapeflow.core import stack
 from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import BatchDecisionError, BatchLoopWarning, StructureError
+from tapeflow.errors import BatchDecisionError, StructureError, warn_of_loop
+from tapeflow.transforms._args import decorator
 
 __all__ = ["vmap"]
 
 
+@decorator
 def vmap(
-    fun: Callable[..., Any] | None = None,
+    fun: Callable[..., Any],
     in_axes: Any = 0,
     out_axes: Any = 0,
     *,
@@ -79,8 +80,6 @@ def vmap(
     array([[2., 0.],
            [0., 2.]])
     """
-    if fun is None:
-        return partial(vmap, in_axes=in_axes, out_axes=out_axes, axis_size=axis_size, chunk_size=chunk_size)
     _check_axes(in_axes, "in_axes")
     _check_axes(out_axes, "out_axes")
     given, most = _count(axis_size, "axis_size", 0), _count(chunk_size, "chunk_size", 1)
@@ -141,7 +140,8 @@ def _prefix(axes: Any, tree: Any, name: str) -> list[Any]:
     try:
         return optree.broadcast_prefix(axes, tree, none_is_leaf=True, namespace=pytree.NAMESPACE)
     except ValueError as error:
-        raise StructureError(f"vmap: {name}={axes!r} does not fit the structure that it speaks of: {error}") from None
+        what = "; ".join(str(error).split("; ")[:2])  # the rest is the values
+        raise StructureError(f"vmap: {name}={axes!r} does not fit the structure that it speaks of: {what}") from None
 
 
 def _place(x: Any, axis: int | None, path: object, by_name: bool) -> int | None:
@@ -188,7 +188,7 @@ def _evaluate(
 ) -> Any:
     """Call a function with values of a batch, and give its results the axis of the batch."""
     batch = Batch(size)
-    inside = [x if k is None else batched(np.moveaxis(x, k, 0), batch) for x, k in zip(leaves, places, strict=True)]
+    inside = [x if k is None else batched(_moved(x, k, 0), batch) for x, k in zip(leaves, places, strict=True)]
     try:
         args, kwargs = pytree.unflatten(spec, inside)
         with stack.inside(batch):
@@ -196,8 +196,7 @@ def _evaluate(
     except BatchDecisionError:
         if not size:
             return _of_nothing(fun, spec, leaves, places, out_axes)
-        warnings.warn(f"vmap: {_name(fun)} needs values of each element, so it is called for one after another",
-                      BatchLoopWarning, stacklevel=4)  # fmt: skip
+        warn_of_loop(f"{_name(fun)} needs values of each element, so it is called for one after another")
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
@@ -261,7 +260,11 @@ def _leave(y: Any, axis: int | None, path: object, batch: Batch) -> Any:
     whole = y._value if mine else np.copy(np.broadcast_to(y, (batch.size, *np.shape(y))))
     if not -whole.ndim <= axis < whole.ndim:
         raise StructureError(f"vmap: out_axes={axis} for {path}, which has shape {whole.shape} with the mapped axis")
-    return np.moveaxis(whole, 0, axis)
+    return _moved(whole, 0, axis)
+
+
+def _moved(x: Any, axis: int, place: int) -> Any:
+    return x if axis == place else np.moveaxis(x, axis, place)
 
 
 def _outside(y: Any, batch: Batch) -> Any:

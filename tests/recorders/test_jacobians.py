@@ -75,7 +75,7 @@ def test_names_that_tensorflow_uses() -> None:
         ({"chunk_size": 0}, "chunk_size=0: expected a positive integer"),
         ({"chunk_size": True}, "chunk_size=True: expected a positive integer"),
         ({"memory_budget": -5}, "memory_budget=-5: expected a positive integer"),
-        ({"unconnected_gradients": "nothing"}, "expected 'none' or 'zero'"),
+        ({"unconnected_gradients": "nothing"}, "expected .none., .zero. or .raise."),
     ],
 )
 def test_options_that_make_no_sense_do_not_spend_the_tape(options: dict[str, Any], text: str) -> None:

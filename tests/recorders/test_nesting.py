@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeflow import ForwardAccumulator, GradientTape, Variable
+from tapeflow import ForwardAccumulator, GradientTape, Variable, grad, vmap
 
 X = np.array([1.0, 2.0])
 
@@ -199,3 +199,26 @@ def test_random_programs_under_random_nestings(steps: list[tuple[int, int, int]]
         derivative = (lambda d, m: lambda x: MODES[m](d, x))(derivative, mode)
     want = polynomial_derivative(f, len(modes), 0.3)
     np.testing.assert_allclose(derivative(0.3), want, rtol=1e-5, atol=1e-5)
+
+
+def test_a_handle_of_an_inner_level_is_no_plain_operand() -> None:
+    """Three levels deep, an operand of a further level may be of the class of what a handle holds."""
+    x, one = np.array([1.0, 2.0]), np.ones(2)
+
+    def by_accumulators(p: Any) -> Any:
+        with ForwardAccumulator(p, one) as middle:
+            with ForwardAccumulator(x, one) as inner:
+                y = middle.primals * middle.primals * inner.primals
+            z = inner.jvp(y)
+        return middle.jvp(z)
+
+    np.testing.assert_array_equal(by_accumulators(x), 2 * x)
+    with ForwardAccumulator(x, one) as outer:
+        z = by_accumulators(outer.primals)
+    np.testing.assert_array_equal(outer.jvp(z), 2 * one)
+    with GradientTape() as tape:
+        p = tape.watch(x)
+        z = by_accumulators(p)
+    np.testing.assert_array_equal(tape.gradient(z, p), 2 * one)
+    swapped = grad(lambda p: np.sum(vmap(lambda q: vmap(lambda a: p * q * a)(np.stack([x, 2 * x])))(np.stack([x, x]))))
+    np.testing.assert_allclose(swapped(x), 6 * x * x)

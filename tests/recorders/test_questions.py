@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.special import smirnov  # which has no rule
 
-from tapeflow import GradientTape, Variable, stop_gradient
-from tapeflow.errors import MissingRuleError, SeedError, SeedTypeError, TargetError
+from tapeflow import ForwardAccumulator, GradientTape, Variable, stop_gradient
+from tapeflow.errors import MissingRuleError, SeedError, SeedTypeError, TapeStateError, TargetError, UnconnectedError
 
 X = np.array([1.0, 2.0])
 
@@ -191,7 +192,7 @@ def test_zeros_on_request(choice: Any) -> None:
 
 
 def test_an_unknown_choice_is_quoted_with_the_legal_ones() -> None:
-    with pytest.raises(ValueError, match="'nonsense': expected 'none' or 'zero'"):
+    with pytest.raises(ValueError, match=r"'nonsense': expected .none., .zero. or .raise."):
         ask(lambda x: x, unconnected_gradients="nonsense")
 
 
@@ -303,3 +304,36 @@ def test_jacobian_of_a_complex_target() -> None:
         y = x * 1j
     with pytest.raises(SeedTypeError, match="real and imaginary parts"):
         tape.jacobian(y, x)
+
+
+def test_a_missing_path_can_be_an_error_that_says_where_it_may_have_been_cut() -> None:
+    with GradientTape() as tape, GradientTape() as other:
+        p = tape.watch({"a": X, "b": X})
+        z = other.watch(X)
+        y = np.sum(p["a"] ** 2)
+    with pytest.raises(UnconnectedError, match=r"no path from sources\['b'\] to the target: it is watched, but"):
+        tape.gradient(y, p, unconnected_gradients="raise")
+    with pytest.raises(UnconnectedError, match="no path from sources to the target: this tape does not follow it"):
+        tape.jacobian(y, z, "raise")
+    with pytest.raises(UnconnectedError, match=r"sources\['b'\]"):
+        tape.hessian(y, p, "raise")
+    np.testing.assert_array_equal(tape.gradient(y, p["a"], unconnected_gradients="raise"), 2 * X)  # not spent by then
+
+
+def test_an_accumulator_can_refuse_what_does_not_depend_on_its_primals() -> None:
+    with ForwardAccumulator(X, X) as acc:
+        y = acc.primals * 2
+    np.testing.assert_array_equal(acc.jvp(y, "raise"), 2 * X)
+    with pytest.raises(UnconnectedError, match="target does not depend on the primals"):
+        acc.jvp(np.ones(2), "raise")
+
+
+def test_a_spent_tape_names_the_line_of_its_call() -> None:
+    with GradientTape() as tape:
+        x = tape.watch(X)
+        y = x**2
+    tape.gradient(y, x)
+    line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
+    for ask_again in (tape.gradient, tape.jacobian):
+        with pytest.raises(TapeStateError, match=rf'has answered its one call \(".*test_questions.py", line {line}\)'):
+            ask_again(y, x)
