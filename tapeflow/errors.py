@@ -210,6 +210,6 @@ def missing_rule(function: object) -> MissingRuleError:
     module = getattr(function, "__module__", None)  # ufuncs have none
     full = f"{module}.{name}" if module else name
     return MissingRuleError(
-        f"{full} has no derivative rule. Write it with functions that have one, or declare a primitive for it as "
-        "the files in tapeflow/ops do (two lines for most functions; CONTRIBUTING.md shows how)"
+        f"{full} has no derivative rule. Write it with functions that have one, or give it a rule: @tapeflow.primitive for "
+        "a function of arrays, tapeflow.wrap for foreign code; stop_gradient makes its arguments constants"
     )

@@ -12,13 +12,20 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
+from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
+import numpy as np
 import optree
 
 from tapeflow.errors import StructureError
 
 __all__ = ["Path", "PyTreeSpec", "flatten", "flatten_with_paths", "map_leaves", "mismatch", "register", "unflatten"]
+
+# Types whose values can hold no array: leaves that stay as they are where others are differentiated.
+FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType, np.ufunc, type(np.sum), partial)
+STATIC = (NoneType, bool, str, bytes, Enum, type, np.dtype, slice, range, EllipsisType, ModuleType, *FUNCTIONS)
 
 PyTreeSpec = optree.PyTreeSpec
 NAMESPACE = "tapeflow"

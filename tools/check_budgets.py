@@ -12,7 +12,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-CORE = 2100  # see docs/decisions/2026-11-25-core-budget.md
+CORE = 2200  # see docs/decisions/2026-11-25-core-budget.md
 FILE = 400
 TABLE_FILE = 600  # declarations, in ops/
 FUNCTION = 40

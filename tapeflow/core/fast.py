@@ -30,6 +30,7 @@ _new = object.__new__
 NUMBERS: dict[float, np.ndarray] = {}
 MANY = 1024  # programs have few constants; more than that are data
 FLOAT64 = np.dtype(np.float64)
+NUMERIC = {float, int}
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide}
 
 
@@ -297,11 +298,7 @@ def _binary_pushers(ufunc: Any, primitive: Primitive) -> tuple[Callable[[Any, An
         if kind is Dual and b._accumulator is accumulator:
             x1 = b._value
             t1 = b._tangent
-        elif (
-            kind is float
-            or kind is int
-            or (kind is type(x0) and not isinstance(b, Tracer) and (b.shape == x0.shape or not b.shape))
-        ):
+        elif kind in NUMERIC or (kind is type(x0) and not isinstance(b, Tracer) and b.shape in (x0.shape, ())):
             x1 = b
         else:
             return _slow(primitive, a, b)

@@ -125,8 +125,7 @@ def push_forward(accumulator: Any, primitive: Primitive, args: tuple[Any, ...], 
             relate(args[0], new, primitive.view(params))
             return new
     if primitive.push is not None:
-        params = {**params, "level": accumulator.level}
-        return _wrap(accumulator, out, primitive.push(primals, tangents, out, params))
+        return _wrap(accumulator, out, primitive.push(primals, tangents, out, {**params, "level": accumulator.level}))
     if primitive.linear:
         return _wrap(accumulator, out, _push_linear(primitive, primals, tangents, params))
     total: Any = None

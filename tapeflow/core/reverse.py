@@ -60,7 +60,7 @@ def identity_edge(xp: Any, g: Any, residual: None) -> Any:
 
 def general_edge(xp: Any, g: Any, residual: tuple[Any, ...]) -> Any:
     """Apply a rule of any kind, and bring its result to the operand's shape and dtype."""
-    rule, kept, params, _, _, _, _, _ = residual
+    rule, kept, params = residual[:3]
     if g.__class__ is Parts:
         g = g.filled(xp)
     return _fitted(xp, rule.function(xp, g, *kept, **params), residual)
@@ -81,11 +81,9 @@ def again(xp: Any, g: Any, edge: Any, residual: Any, trap: Trap) -> Any:
 
 
 def _fitted(xp: Any, c: Any, residual: tuple[Any, ...]) -> Any:
-    _, _, _, primitive, shape, dtype, _, i = residual
-    if primitive.check is not None:
-        c = primitive.check(xp, c, shape, dtype, i)
-        if c is None:
-            return None
+    _, _, _, primitive, shape, dtype, _, i, _ = residual
+    if primitive.check is not None and (c := primitive.check(xp, c, shape, dtype, i)) is None:
+        return None
     if c.shape != shape or c.dtype != dtype:
         c = fit(xp, c, shape, dtype, primitive.name)
     return c
@@ -398,11 +396,9 @@ def _pass_on(
         c = edge(xp, g, residual)
         if trap or (wary and has_nan(c)):
             c = again(xp, g, edge, residual, trap)
-        if c is None:
-            continue
-        if k in adjoints:
+        if c is not None and k in adjoints:
             _accumulate(xp, adjoints, owned, k, c)
-        else:
+        elif c is not None:
             adjoints[k] = c
 
 
@@ -412,10 +408,11 @@ def _explain(error: BaseException, entry: Entry) -> None:
     at = next(sweeps, None)
     if at is not None and at["i"] + 2 < len(entry):
         edge, _, residual = entry[at["i"] : at["i"] + 3]
-        name, operand = (edge or residual[0]).__name__, ""
+        name, operand, line = (edge or residual[0]).__name__, "", ""
         if edge is general_edge:
             name, operand = residual[3].name, f"operand {residual[7]} of shape {residual[4]} {residual[5]}, "
-        error.add_note(f"in the reverse rule of {name}, {operand}cotangent of shape {described(at['g'])}")
+            line = f"; recorded at {residual[8]}" if residual[8] else ""
+        error.add_note(f"in the reverse rule of {name}, {operand}cotangent of shape {described(at['g'])}{line}")
 
 
 # ---- residuals as traced values
@@ -424,9 +421,9 @@ def _explain(error: BaseException, entry: Entry) -> None:
 def _retracked(wengert: WengertList, entry: Entry, edge: Any, residual: Any) -> Any:
     """Residuals as handles on the list again, so that what a rule computes from them is recorded."""
     if edge is general_edge:
-        rule, kept, params, primitive, shape, dtype, parents, i = residual
+        rule, kept, params, primitive, shape, dtype, parents, i, site = residual
         again = [_general_node(wengert, entry, name, k, parents) for name, k in zip(rule.names, kept, strict=True)]
-        return rule, again, params, primitive, shape, dtype, parents, i
+        return rule, again, params, primitive, shape, dtype, parents, i, site
     nodes = NODES[edge]
     if not nodes:
         return residual

@@ -17,6 +17,7 @@ sweep of one is recorded by the others. Recording order is topological order, so
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable
 from sys import getrefcount
@@ -27,6 +28,7 @@ import numpy as np
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Primitive, Rule, next_level
 from tapeflow.core.reverse import general_edge, hand_over, identity_edge, scatter_part, select, step_back, write_edge
+from tapeflow.core.sites import CallSite
 from tapeflow.core.tracer import Tracer, call_unwrapped
 from tapeflow.core.writes import Step, assigned, derived, last_writes, refreshes, relate, viewed
 from tapeflow.errors import described, missing_rule
@@ -301,8 +303,7 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     trackers = wengert.intern(tokens)
     wengert.special = wengert.special or primitive.refuses or any(isinstance(v, Tracer) for v in values)
     wengert.selective = wengert.selective or primitive.selects
-    if primitive.push is not None:
-        params = {**params, "level": wengert.level}
+    params = params if primitive.push is None else {**params, "level": wengert.level}
     fields: list[Any] = [wengert.tick(), trackers]
     nodes = tuple(parents)  # one for all operands, of which a variadic primitive may have thousands
     for i, parent in enumerate(parents):
@@ -348,7 +349,9 @@ def _edge(
     if rule is None:
         raise TypeError(f"{primitive.name} has no derivative with respect to operand {i}")
     kept = keep(rule, i, values, out, parents)
-    return general_edge, parents[i], (rule, kept, params, primitive, x.shape, x.dtype, parents, i)
+    # Looking for the line costs as much as a small operation, so only where a rule may raise.
+    site = CallSite(sys._getframe(1)) if primitive.refuses or primitive.check is not None else None
+    return general_edge, parents[i], (rule, kept, params, primitive, x.shape, x.dtype, parents, i, site)
 
 
 def keep(rule: Rule, i: int, values: Any, out: Any, parents: Any = None) -> list[Any]:
@@ -431,7 +434,9 @@ def record_unknown(wengert: WengertList, function: Callable[..., Any], args: Any
     out = call_unwrapped(function, args, kwargs, unwrap)
     if wengert.entered and not can_be_followed(out):
         raise missing_rule(function)
-    primitive = Primitive(function.__name__, lambda *xs: out, (), (Rule(raise_missing, ()),), variadic=True)
+    primitive = Primitive(
+        function.__name__, lambda *xs: out, (), (Rule(raise_missing, ()),), variadic=True, refuses=True
+    )
     return record(wengert, primitive, tuple(found), {})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapeflow.core.primitive import Traced
 
-__all__ = ["own"]
+__all__ = ["conjugate", "own"]
 
 
 def own(results: list[Any], seeds: set[int]) -> list[Any]:
@@ -25,3 +25,8 @@ def own(results: list[Any], seeds: set[int]) -> list[Any]:
             g = g.copy()
         out.append(g)
     return out
+
+
+def conjugate(g: Any) -> Any:
+    """The conjugate of a complex adjoint; a real one as it is."""
+    return np.conjugate(g) if g.dtype.kind == "c" else g

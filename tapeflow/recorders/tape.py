@@ -33,8 +33,9 @@ from tapeflow.recorders.checks import (
     seed_for,
 )
 from tapeflow.recorders.chunks import Chunks
+from tapeflow.recorders.leaves import Leaves
 from tapeflow.recorders.levels import joined, lifted_like, split, still_traced, with_value
-from tapeflow.recorders.results import own
+from tapeflow.recorders.results import conjugate, own
 from tapeflow.recorders.variable import Variable
 
 __all__ = ["GradientTape"]
@@ -205,7 +206,8 @@ class GradientTape:
         Parameters
         ----------
         tree : pytree of array, traced value or Variable
-            Real or complex floating point, any shape. A Python number becomes an array scalar.
+            Real or complex floating point, any shape. A Python number becomes an array scalar; strings, functions and
+            other leaves that cannot hold an array stay as they are.
 
         Returns
         -------
@@ -230,12 +232,12 @@ class GradientTape:
         {'a': np.float64(3.0), 'b': np.float64(2.0)}
         """
         self._refuse_spent("given more to watch")
-        leaves, spec, paths = pytree.flatten_with_paths(tree, "x")
+        leaves = Leaves(tree, "x")
         values = [
             leaf if isinstance(leaf, Variable) else differentiable(leaf, p)
-            for leaf, p in zip(leaves, paths, strict=True)
+            for leaf, p in zip(leaves.values, leaves.paths, strict=True)
         ]
-        return pytree.unflatten(spec, [self._watch(v) for v in values])
+        return leaves.fill([self._watch(v) for v in values])
 
     def _watch(self, value: Any) -> Any:
         wengert = self._wengert
@@ -321,17 +323,17 @@ class GradientTape:
         unconnected = check_unconnected(unconnected_gradients)
         self._require_answer("gradient")
         targets, seeds = self._targets(target, output_gradients)
-        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        nodes = [self._source(x, p) for x, p in zip(leaves, paths, strict=True)]
+        wanted = Leaves(sources, "sources")
+        nodes = [self._source(x, p) for x, p in zip(wanted.values, wanted.paths, strict=True)]
         release = not self.persistent and unconnected != "raise"  # a question that is refused leaves the tape as it was
 
         def question() -> list[Any]:
             pulled = self._pull(targets, seeds, nodes, release=release)
             if unconnected == "raise":
-                require_paths(pulled, [n is not CONSTANT for n in nodes], paths)
+                require_paths(pulled, [n is not CONSTANT for n in nodes], wanted.paths)
             return pulled
 
-        return pytree.unflatten(spec, self._finish(self._answer(question), leaves, unconnected == "zero"))
+        return wanted.fill(self._finish(self._answer(question), wanted.values, unconnected == "zero"))
 
     def jacobian(
         self,
@@ -502,19 +504,19 @@ class GradientTape:
         leaves, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
         targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
         blocks.check_real(what, targets, target_paths)
-        leaves, spec, paths = pytree.flatten_with_paths(sources, "sources")
-        question = self.question(leaves, paths, unconnected, chunks)
+        wanted = Leaves(sources, "sources")
+        question = self.question(wanted.values, wanted.paths, unconnected, chunks)
         if what == "hessian":
             scalar = blocks.one_scalar(targets)
             rows = self._answer(lambda: question.hessian(scalar))
-            return pytree.unflatten(spec, [pytree.unflatten(spec, row) for row in rows])
+            return wanted.fill(wanted.fill(row) for row in rows)
         if what == "jacobian":
             rows = self._answer(lambda: [question.jacobian(y) for y in targets])
         else:
             question.check_batches(targets, target_paths)
             rows = self._answer(lambda: [question.batch_jacobian(y, p if check else None)
                                          for y, p in zip(targets, target_paths, strict=True)])  # fmt: skip
-        return pytree.unflatten(target_spec, [pytree.unflatten(spec, row) for row in rows])
+        return pytree.unflatten(target_spec, [wanted.fill(row) for row in rows])
 
     def question(self, leaves: list[Any], paths: list[Any], unconnected: str, chunks: Chunks) -> blocks.Question:
         """Prepare a question about Jacobians with respect to sources; for transforms, which check the targets."""
@@ -647,7 +649,7 @@ class GradientTape:
         for y, seed in zip(targets, seeds, strict=True):
             if isinstance(y, Recorded) and y._list is wengert and self.token in y._entry[1]:
                 k = y._entry[0]
-                g = xp.ones(y.shape, y.dtype) if seed is None else _conjugate(seed)
+                g = xp.ones(y.shape, y.dtype) if seed is None else conjugate(seed)
                 adjoints[k] = adjoints[k] + g if k in adjoints else g
         sources = {n[0]: n for n in nodes if n is not CONSTANT}
         if not adjoints or not sources:
@@ -683,10 +685,6 @@ class GradientTape:
         if g is None:
             return None
         if g.dtype.kind == "c":
-            g = _conjugate(g)
+            g = conjugate(g)
         others = self._wengert.members.keys() - {self.token}
         return lifted_like(g, source, self._wengert.level, others)
-
-
-def _conjugate(g: Any) -> Any:
-    return np.conjugate(g) if g.dtype.kind == "c" else g

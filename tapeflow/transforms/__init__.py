@@ -8,8 +8,10 @@ from tapeflow.transforms.curvature import (
     gauss_newton_operator,
     gauss_newton_product,
 )
+from tapeflow.transforms.custom_gradient import custom_gradient
+from tapeflow.transforms.custom_jvp import custom_jvp
 from tapeflow.transforms.custom_primitive import primitive
-from tapeflow.transforms.custom_rules import custom_gradient, custom_jvp, custom_vjp
+from tapeflow.transforms.custom_vjp import custom_vjp
 from tapeflow.transforms.derivatives import grad, value_and_grad
 from tapeflow.transforms.estimators import (
     Estimate,

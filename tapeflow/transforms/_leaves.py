@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 from functools import partial
 from numbers import Number
-from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
-import numpy as np
 from optree import PyTreeAccessor
 
 from tapeflow import pytree
@@ -20,9 +17,6 @@ from tapeflow.recorders import Variable
 
 __all__ = ["Partition", "Place"]
 
-FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType, np.ufunc, type(np.sum), partial)
-STATIC = (NoneType, bool, str, bytes, Enum, type, np.dtype, slice, range, EllipsisType, ModuleType, *FUNCTIONS)
-
 Unknown = Callable[[str], TapeError]  # makes the error for an object of an unknown class, of the beginning of its text
 
 # What is known of a type: True if its values can be differentiated (or are refused for their dtype), False if static.
@@ -32,7 +26,7 @@ _kinds: dict[type, bool] = {}
 def _varies(leaf: Any, where: Callable[[], str], unknown: Unknown) -> bool:
     """Say whether a leaf can be differentiated, rather than being static by nature; remembered for its type."""
     cls = type(leaf)
-    if issubclass(cls, STATIC):
+    if issubclass(cls, pytree.STATIC):
         _kinds[cls] = False
     elif issubclass(cls, (Traced, Number)) or backend_for(leaf) is not None:
         if not issubclass(cls, Variable):

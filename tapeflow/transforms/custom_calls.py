@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from tapeflow.core.wengert import Entry, Recorded, WengertList
 from tapeflow.errors import StructureError
 from tapeflow.recorders import GradientTape, Variable
 
-__all__ = ["Capture", "followed", "guarded", "name_of", "reading", "resolved"]
+__all__ = ["Capture", "followed", "guarded", "name_of", "reading", "resolved", "signature_of"]
 
 
 def name_of(fun: Any) -> str:
@@ -37,7 +37,7 @@ def followed(value: Any) -> bool:
 
 
 def resolved(
-    fun: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, defaults: bool
+    signature: inspect.Signature | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, defaults: bool
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments by position wherever the signature allows it, and the constants that are keyword-only.
 
@@ -46,13 +46,11 @@ def resolved(
     StructureError
         If a keyword-only argument is being differentiated: a rule gives gradients by position.
     """
-    if kwargs or defaults:
-        signature = _signature(fun)
-        if signature is not None:
-            bound = signature.bind(*args, **kwargs)
-            if defaults or not _keyword_only(signature, bound.kwargs):
-                bound.apply_defaults()
-            args, kwargs = bound.args, bound.kwargs
+    if signature is not None and (kwargs or (defaults and len(args) != len(signature.parameters))):
+        bound = signature.bind(*args, **kwargs)
+        if defaults or not _keyword_only(signature, bound.kwargs):
+            bound.apply_defaults()
+        args, kwargs = bound.args, bound.kwargs
     if any(isinstance(x, Variable) for x in pytree.flatten((args, kwargs))[0]):
         args, kwargs = pytree.map_leaves(lambda x: x.read() if isinstance(x, Variable) else x, (args, kwargs))
     for k, value in kwargs.items():
@@ -64,7 +62,8 @@ def resolved(
     return args, kwargs
 
 
-def _signature(fun: Any) -> inspect.Signature | None:
+def signature_of(fun: Any) -> inspect.Signature | None:
+    """The signature of a function, ``None`` if it does not say."""
     if isinstance(fun, np.ufunc):  # newer versions of NumPy give them one, with all their options
         return None
     try:

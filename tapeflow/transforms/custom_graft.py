@@ -82,24 +82,19 @@ def graft(name: str, rule: Joint, keeps: str, xs: list[Any], residuals: list[Any
     xs, residuals, ys : list of traced value or array
         Arguments, residuals, results. The results' own derivatives are dropped.
     """
-    out = Graft(name, rule, keeps, len(xs), len(residuals))(*xs, *residuals, *map(plain, ys))
+    out = Graft(name, _Work(rule, keeps, len(xs), len(residuals)))(*xs, *residuals, *map(plain, ys))
     return out if isinstance(out, tuple) else (out,)
 
 
 class Graft(Primitive):
     """See the module; made for one call of a function."""
 
-    def __init__(self, name: str, rule: Joint, keeps: str, arguments: int, residuals: int) -> None:
-        first, last = (0, arguments) if keeps == "xs" else (arguments, arguments + residuals)
-        pull = Rule(self._pull, ("i", *(f"x{k}" for k in range(first, last))))
+    def __init__(self, name: str, work: _Work) -> None:
+        pull = Rule(work.pull, ("i", *(f"x{k}" for k in work.kept)))
         super().__init__(
-            name, self._results, vjps=(pull,), variadic=True, refuses=True, push=self._push, check=_unchecked
+            name, work.results, vjps=(pull,), variadic=True, refuses=True, push=work.push, check=_unchecked
         )
-        self._rule = rule
-        self._kept = range(first, last)
-        self._arguments = arguments
-        self._inputs = arguments + residuals
-        self._once = Once()
+        self._inputs = work.inputs
 
     def __call__(self, *operands: Any, layers: tuple[Layer, ...] = ()) -> Any:
         """Evaluate, through the innermost level among the operands."""
@@ -118,33 +113,47 @@ class Graft(Primitive):
         out = self(*values, layers=(*layers, (batch, mask)))
         return tuple(batched(y, batch) for y in out) if isinstance(out, tuple) else batched(out, batch)
 
-    def _results(self, *operands: Any, layers: tuple[Layer, ...]) -> Any:
-        ys = operands[self._inputs :]
+
+class _Work:
+    """What a graft does. Not its own methods, since objects that refer to themselves are freed late."""
+
+    def __init__(self, rule: Joint, keeps: str, arguments: int, residuals: int) -> None:
+        self.rule = rule
+        self.arguments = arguments
+        self.inputs = arguments + residuals
+        self.kept = range(arguments) if keeps == "xs" else range(arguments, self.inputs)
+        self.once = Once()
+
+    def results(self, *operands: Any, layers: tuple[Layer, ...]) -> Any:
+        """The value: the results as they are."""
+        ys = operands[self.inputs :]
         return ys if len(ys) > 1 else ys[0]
 
-    def _pull(self, xp: Any, g: Any, i: int, *kept: Any, layers: tuple[Layer, ...], level: int) -> Any:
-        if i >= self._arguments:
+    def pull(self, xp: Any, g: Any, i: int, *kept: Any, layers: tuple[Layer, ...], level: int) -> Any:
+        """Contribution to an operand, ``None`` for residuals and results."""
+        if i >= self.arguments:
             return None
 
         def shares() -> list[Any]:
             with _inside(layers):
-                operands = [_element(v, layers, k) for v, k in zip(kept, self._kept, strict=True)]
+                operands = [_element(v, layers, k) for v, k in zip(kept, self.kept, strict=True)]
                 gs = [_element(v, layers, None) for v in (g if isinstance(g, tuple) else (g,))]
                 known = _depths([*operands, *gs])
-                found = self._rule.pull(xp, operands, gs)
+                found = self.rule.pull(xp, operands, gs)
                 return [c if c is None else _whole(_outside(c, level, known), layers, k) for k, c in enumerate(found)]
 
-        return self._once((g, level), i, shares)
+        return self.once((g, level), i, shares)
 
-    def _push(self, primals: list[Any], tangents: list[Any], out: Any, params: dict[str, Any]) -> Any:
+    def push(self, primals: list[Any], tangents: list[Any], out: Any, params: dict[str, Any]) -> Any:
+        """Tangents of the results."""
         layers, level = params["layers"], params["level"]
-        if all(t is None for t in tangents[: self._arguments]):
+        if all(t is None for t in tangents[: self.arguments]):
             return None
         with _inside(layers):
-            operands = [_element(primals[k], layers, k) for k in self._kept]
-            ts = [t if t is None else _element(t, layers, k) for k, t in enumerate(tangents[: self._arguments])]
+            operands = [_element(primals[k], layers, k) for k in self.kept]
+            ts = [t if t is None else _element(t, layers, k) for k, t in enumerate(tangents[: self.arguments])]
             known = _depths([*operands, *ts])
-            found = self._rule.push(operands, ts)
+            found = self.rule.push(operands, ts)
             shares = [c if c is None else _whole(_outside(c, level, known), layers, None) for c in found]
         return tuple(shares) if isinstance(out, tuple) else shares[0]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from tapeflow.transforms.custom_checks import meta
 from tapeflow.transforms.derived import seeded
 
 __all__ = ["attempted", "opaque"]
+
+
+class _Opaque(Primitive):
+    __slots__ = ("__weakref__",)
 
 
 def attempted(what: str, function: Callable[..., Sequence[Any]], linear: Any, *rest: Any) -> Sequence[Any]:
@@ -66,7 +71,7 @@ def opaque(what: str, why: str, function: Callable[..., Sequence[Any]], linear: 
                 "written with NumPy's functions, or that calls primitives"
             )
         values = (np.zeros_like(x) if places[k] < len(first) else x for k, x in enumerate(xs))
-        return primitive(*(t if k == i else v for k, v in enumerate(values)))
+        return itself()(*(t if k == i else v for k, v in enumerate(values)))
 
     def push(xp: Any, t: Any, i: int, xs: Sequence[Any]) -> Any:
         return at(t, i, xs)
@@ -75,7 +80,8 @@ def opaque(what: str, why: str, function: Callable[..., Sequence[Any]], linear: 
         return seeded(xp, lambda t: at(t, i, xs), [meta(xs[i])], g, what)[0]
 
     jvps, vjps = (Rule(push, ("i", "xs")),), (Rule(pull, ("i", "xs")),)
-    primitive = Primitive(what, evaluate, jvps, vjps, variadic=True, refuses=True, batch=each)
+    primitive = _Opaque(what, evaluate, jvps, vjps, variadic=True, refuses=True, batch=each)
+    itself: Any = ref(primitive)  # weakly, so that it goes with the last entry that needs it
     return primitive(*(leaves[k] for k in places)) if places else function(linear, *rest)
 
 

@@ -181,3 +181,21 @@ def test_variables_are_data() -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\) does not fit"):
         v.assign(np.ones(3))
     assert "name='v'" in repr(v)
+
+
+def test_leaves_that_can_hold_no_array_stay_as_they_are() -> None:
+    layer = {"w": X, "activation": np.tanh, "name": "first", "dtype": np.dtype(float)}
+    with GradientTape(persistent=True) as tape:
+        p = tape.watch([layer])
+        y = np.sum(p[0]["activation"](p[0]["w"]))
+    g = tape.gradient(y, p)
+    np.testing.assert_allclose(g[0]["w"], 1 - np.tanh(X) ** 2)
+    j = tape.jacobian({"y": y}, p)["y"]
+    h = tape.hessian(y, p)[0]
+    np.testing.assert_allclose(j[0]["w"], g[0]["w"])
+    np.testing.assert_allclose(h["w"][0]["w"].diagonal(), -2 * np.tanh(X) * (1 - np.tanh(X) ** 2))
+    for tree in (p[0], g[0], j[0], h, h["w"][0]):
+        assert tree["name"] == "first"
+        assert tree["activation"] is np.tanh
+    with pytest.raises(NotDifferentiableError, match=r"x\[0\]\['name'\] is of type str"):
+        tape.watch([{"name": "alone"}])

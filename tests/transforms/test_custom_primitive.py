@@ -21,6 +21,7 @@ from tapeflow import (
     value_and_grad,
     vjp,
     vmap,
+    wrap,
 )
 from tapeflow.core.batch import each, leading
 from tapeflow.core.primitive import Primitive
@@ -32,6 +33,7 @@ from tapeflow.errors import (
     StructureError,
     TracedConversionError,
 )
+from tapeflow.testing import check_primitive
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -564,3 +566,22 @@ def test_accumulators_of_variables_and_tapes_around() -> None:
             y = f(v)
         t = acc.jvp(y)
     assert tape.gradient(t, v) == 12.0
+
+
+def test_the_laws_of_our_own_table_hold_for_users_primitives_and_find_wrong_rules() -> None:
+    right: list[tuple[Any, tuple[Any, ...]]] = [
+        (softplus().def_jvp(lambda xp, t, x, *, beta: t / (1 + xp.exp(-beta * x))), (X,)),
+        (cube(elementwise=True).def_vjp(lambda xp, g, x: 3 * g * x**2), (X,)),
+        (primitive(linear=True)(lambda x: 2 * x), (X,)),
+        (primitive(lambda *xs: xs[0] * xs[1]).def_jvp(lambda xp, t, i, xs: t * xs[1 - i]), (X, X + 1)),
+        (wrap(lambda x: np.sin(x), jac=lambda x: np.eye(3) * np.cos(x)), (X,)),
+        (wrap(lambda x: np.sin(x), vjp=lambda g, y, x: g * np.cos(x)), (X,)),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BatchLoopWarning)
+        for p, args in right:
+            check_primitive(p, *args)
+        for rules in ("def_jvp", "def_vjp"):
+            wrong = getattr(cube(), rules)(lambda xp, g, x: 2 * g * x**2)
+            with pytest.raises(AssertionError, match="cube breaks the law"):
+                check_primitive(wrong, X)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +25,7 @@ from tapeflow import (
     stop_gradient,
     vjp,
     vmap,
+    wrap,
 )
 from tapeflow.errors import MissingRuleError, RuleError, StructureError
 
@@ -237,10 +241,11 @@ def test_variables_and_a_rule_that_takes_none_are_an_error_when_called() -> None
     by_jvp = custom_jvp(lambda x: x * v)
     by_jvp.defjvp(lambda p, t: (p[0] * 3, t[0]))
     for g in (by_vjp, by_jvp):
-        with pytest.raises(StructureError, match=r"reads variables .*weight.* Pass them as arguments"):
-            grad(g)(2.0)
-        with GradientTape(), pytest.raises(StructureError, match=r"reads variables"):
-            g(2.0)
+        for watch in (False, True):
+            with GradientTape() as tape:
+                x = tape.watch(np.float64(2.0)) if watch else np.float64(2.0)
+                with pytest.raises(StructureError, match=r"reads variables .*weight.* Pass them as arguments"):
+                    g(x)
 
 
 def test_what_the_rule_gives_for_variables_is_counted() -> None:
@@ -733,6 +738,49 @@ def test_closures_over_batched_values_work() -> None:
     np.testing.assert_array_equal(vmap(grad(f), (0, 0))(X, X), 7 * X)
     total = grad(lambda x: np.sum(vmap(lambda c: f(x, c))(X)))(np.float64(2.0))
     assert total == 7 * np.sum(X)
+
+
+def test_what_a_rule_does_not_keep_is_released_at_once() -> None:
+    """The body of a custom function is a branch that nobody uses; only residuals live as long as the tape."""
+    alive: list[Any] = []
+
+    def body(x: Any) -> Any:
+        big = np.exp(x) * 1.0
+        alive.append(weakref.ref(big))
+        return np.sin(big)
+
+    by_vjp = custom_vjp(body)
+    by_vjp.defvjp(lambda x: (body(x), None), lambda r, g: (7 * g,))
+    by_gradient = custom_gradient(lambda x: (body(x), lambda g: 7 * g))
+    by_jvp = custom_jvp(body)
+    by_jvp.defjvp(lambda p, t: (body(p[0]), 7 * t[0]))
+    gc.collect()
+    gc.disable()
+    try:
+        for f in (by_vjp, by_gradient, by_jvp):
+            alive.clear()
+            with GradientTape() as tape:
+                y = tape.watch(X)
+                for _ in range(200):
+                    y = f(y)
+                assert sum(r() is not None for r in alive) < 60  # what the next compaction will find
+                assert len(tape._wengert.entries) < 400
+    finally:
+        gc.enable()
+
+
+def test_rules_used_from_several_threads() -> None:
+    f = custom_gradient(lambda x, y: (x * y, lambda g: (g * y, g * x)))
+    w = wrap(lambda x, y: float(x) * float(y), vjp=lambda g, z, x, y: (g * y, g * x))
+
+    def work(k: int) -> Any:
+        a, b = float(k), float(k + 1)
+        return [grad(lambda x, y, h=h: h(x, y) * h(y, x), (0, 1))(a, b) for h in (f, w) for _ in range(50)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for k, found in enumerate(pool.map(work, range(8))):
+            a, b = float(k), float(k + 1)
+            assert found == [(2 * a * b * b, 2 * a * a * b)] * 100
 
 
 def test_repr_and_wrapped() -> None:

@@ -526,7 +526,7 @@ def test_bad_tangents_name_the_leaf() -> None:
         f_jvp({"w": [1j * X]})
     with pytest.raises(StructureError, match=r"tangents\[0\] is a dict of 1 \('v'\), expected a dict of 1 \('w'\)"):
         f_jvp({"v": [X]})
-    with pytest.raises(StructureError, match=r"tangents is a tuple of 2 .*, expected a tuple of 1"):
+    with pytest.raises(StructureError, match=r"tangents is a tuple of 2, expected a tuple of 1"):
         f_jvp({"w": [X]}, X)
 
 
