@@ -18,6 +18,7 @@ import numpy as np
 
 from tapeflow import ForwardAccumulator, GradientTape, pytree
 from tapeflow.core.tracer import Tracer
+from tapeflow.errors import RuleError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [p for p in (str(ROOT / "tools"), str(ROOT / "tests/ops")) if p not in sys.path]
@@ -32,7 +33,8 @@ __all__ = ["OWN_SIZE", "Call", "NotThatLarge", "functions", "sized_call"]
 
 OWN_SIZE = 10  # stands for the row as it is, a handful of elements
 PATIENCE = 1.0  # seconds that record and sweep may take; keeps the slowest functions from becoming the whole suite
-REFUSALS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # what NumPy and SciPy raise
+# What NumPy and SciPy raise, and rules at points without a derivative.
+REFUSALS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuleError)
 
 Grow = Callable[[tuple[int, ...], int, int], tuple[int, ...]]
 
@@ -177,13 +179,14 @@ def sized_call(name: str, size: int) -> Call:
         return call
     if grow is None:
         raise NotThatLarge(name)
-    factor, power = 1, 1.0
-    while (step := (size / call.size) ** (1 / power)) > 1.1 and seconds(call) * min(step, 2) ** 2 < PATIENCE:
+    factor, power, took = 1, 1.0, seconds(call)
+    while (step := (size / call.size) ** (1 / power)) > 1.1 and took * min(step, 2) ** 2 < PATIENCE:
         try:
             larger_call = grown(case, grow, new := max(factor + 1, int(factor * min(step, 2))))
+            if larger_call.size > size:
+                break
+            took = seconds(larger_call)
         except REFUSALS:
-            break
-        if larger_call.size > size:
             break
         power = max(0.2, np.log(larger_call.size / call.size) / np.log(new / factor))
         factor, call = new, larger_call
