@@ -19,11 +19,11 @@ Times = dict[str, tuple[float, float]]
 QUIET = 0.97  # of the wall time on the core; below, others had part of it, and the figure says little
 
 
-def pin() -> int | None:
+def pin(core: int | None = None) -> int | None:
     """Stay on one core, where the system can; threads started from now on stay there too."""
     if not hasattr(os, "sched_setaffinity"):
         return None
-    core = min(os.sched_getaffinity(0))
+    core = min(os.sched_getaffinity(0)) if core is None else core
     os.sched_setaffinity(0, {core})
     return core
 
