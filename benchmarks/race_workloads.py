@@ -37,7 +37,9 @@ def line(table: Table, result: Result, other: str, what: str, goal: str) -> None
     pair = {name: entry for name in ("tapeflow", other) if (entry := result.entries.get(name)) and entry.wall}
     detail = "; ".join(f"{name} {said(entry)}" for name, entry in pair.items())
     times = {name: (entry.wall or 0.0, entry.share) for name, entry in pair.items()}
-    table.line(f"{result.case.name}, {what}", result.ratio("tapeflow", other), goal, detail, times)
+    reasons = [f"{name} {e.reason}" for name in (other, "tapeflow") if (e := result.entries.get(name)) and e.reason]
+    absent = reasons[0] if reasons and reasons[0] != f"{other} not installed" else "not installed"
+    table.line(f"{result.case.name}, {what}", result.ratio("tapeflow", other), goal, detail, times, absent)
 
 
 def said(entry: Entry) -> str:
