@@ -21,7 +21,7 @@ def compare(table: Table, options: argparse.Namespace) -> dict[str, Any]:
     """Race, print the table of the workloads and that of the goals, and return all that was measured."""
     plan = Plan(
         options.workloads or list(CASES.values()), options.peers, options.rounds, TURN,
-        pythons=dict(options.python), memory=options.memory, small=options.small,
+        pythons=dict(options.python), memory=options.memory, keep=options.keep_memory, small=options.small,
     )  # fmt: skip
     results, measured = race(options, plan)
     if options.small:

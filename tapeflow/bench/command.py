@@ -34,6 +34,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workloads", type=_cases, metavar="NAME,...", help="which workloads, or cases of them")
     parser.add_argument("--python", type=_python, action="append", default=[], metavar="NAME=PATH",
                         help="an interpreter for a contender that is installed elsewhere; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--keep-memory", action="store_true",
+        help="let malloc keep what is freed, for everyone, so that no page faults are timed (glibc)",
+    )  # fmt: skip
     parser.add_argument("--core", type=int, help="run on this core (default: the first)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="where to write the tables as Markdown")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="where to draw the picture; .png or .svg")
@@ -92,7 +96,7 @@ def compare(options: argparse.Namespace, plan: Plan) -> tuple[list[Result], dict
     if options.picture is not None:
         importlib.import_module("matplotlib")
     console = Console(highlight=False)
-    console.width = max(console.width, 120)
+    console.width = max(console.width, 160)
     core = pin(options.core)
 
     done: list[str] = []
@@ -102,7 +106,7 @@ def compare(options: argparse.Namespace, plan: Plan) -> tuple[list[Result], dict
         print(f"{len(done)} of {len(plan.cases)}: {result.case.name}", file=sys.stderr, flush=True)
 
     results, versions = race_all(plan, tell)
-    where = machine(versions, core)
+    where = machine(versions, core) + "; malloc keeps what is freed" * plan.keep
     console.print(where, soft_wrap=True)
     console.print(as_table(results))
     for line in troubles(results):
@@ -129,7 +133,10 @@ def run(options: argparse.Namespace) -> int:
         1 if tapeflow failed or disagreed with the gradient by hand somewhere, else 0.
     """
     cases = options.workloads or select(SUBSET)
-    plan = Plan(cases, options.peers, 1000, 0.05, options.seconds, dict(options.python), small=options.small)
+    plan = Plan(
+        cases, options.peers, 1000, 0.05, options.seconds, dict(options.python),
+        keep=options.keep_memory, small=options.small,
+    )  # fmt: skip
     results, measured = compare(options, plan)
     if options.json is not None:
         options.json.write_text(json.dumps(measured, indent=1) + "\n")

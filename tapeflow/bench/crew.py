@@ -27,6 +27,7 @@ ONE_THREAD = {
 }  # fmt: skip
 # Arrays come from the system and go back to it, so that memory in use can be read off the resident memory.
 PLAIN_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_TOP_PAD_": "0"}
+KEEPING_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 class TroubleError(Exception):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tapeflow.bench.contenders import PEERS
-from tapeflow.bench.crew import PLAIN_MALLOC, Member, TroubleError
+from tapeflow.bench.crew import KEEPING_MALLOC, PLAIN_MALLOC, Member, TroubleError
+from tapeflow.bench.turn import Turn
 from tapeflow.bench.workload import Case
 
 __all__ = ["ALWAYS", "QUIET", "Entry", "Plan", "Result", "difference", "race_all"]
@@ -42,6 +43,10 @@ class Plan:
         Interpreters of contenders that are installed elsewhere.
     memory : bool
         Whether to measure peak memory too.
+    keep : bool
+        Whether the allocator of the C library keeps what is freed, for everyone (glibc; elsewhere it has no effect).
+        Otherwise it may give large arrays back to the system and get them anew, page fault by page fault, depending on
+        what the process did before.
     small : bool
         Whether to race with small parameters, to see that everything works.
     """
@@ -53,6 +58,7 @@ class Plan:
     seconds: float = float("inf")
     pythons: Mapping[str, str] = field(default_factory=dict)
     memory: bool = False
+    keep: bool = False
     small: bool = False
 
     @property
@@ -73,6 +79,8 @@ class Entry:
         CPU over wall time while it ran.
     cpu : float
         The least CPU seconds of any call.
+    faults : float
+        Page faults of a call, in the turn that had fewest; a fault takes about a microsecond or several.
     first : float
         Seconds of the first call, compilation included.
     error : float
@@ -86,11 +94,24 @@ class Entry:
     wall: float | None = None
     share: float = 0.0
     cpu: float = 0.0
+    faults: float = 0.0
     first: float = 0.0
     error: float = 0.0
     peak: int | None = None
     trouble: str = ""
     reason: str = ""
+
+    def take(self, turn: Turn) -> None:
+        """Note a turn: keep the best that there was."""
+        first = self.wall is None
+        if self.wall is None or turn.wall < self.wall:
+            self.wall, self.share = turn.wall, turn.share
+        self.cpu = turn.cpu if first else min(self.cpu, turn.cpu)
+        self.faults = turn.faults if first else min(self.faults, turn.faults)
+
+    def give_up(self, trouble: TroubleError) -> None:
+        """Note why it does not race, or no longer."""
+        self.trouble, self.reason, self.wall = trouble.kind, trouble.reason, None
 
     @property
     def disturbed(self) -> bool:
@@ -228,7 +249,7 @@ def race_all(plan: Plan, tell: Callable[[Result], None] = lambda result: None) -
     """
     results: list[Result] = []
     end = time.perf_counter() + plan.seconds
-    with _Crew(plan) as crew:
+    with _Crew(plan, KEEPING_MALLOC if plan.keep else None) as crew:
         versions = crew.versions()
         for case in plan.cases:
             left = (end - time.perf_counter()) / (len(plan.cases) - len(results))
@@ -258,7 +279,7 @@ def _line_up(crew: _Crew, plan: Plan, case: Case) -> dict[str, Entry]:
         try:
             numbers, entry.first = crew.order(name, "prepare", case.name, plan.small, False)
         except TroubleError as trouble:
-            entry.trouble, entry.reason = trouble.kind, trouble.reason
+            entry.give_up(trouble)
             continue
         want = numbers if name == "by hand" else want
         if name != "forward":
@@ -272,24 +293,18 @@ def _line_up(crew: _Crew, plan: Plan, case: Case) -> dict[str, Entry]:
 def _take_turns(crew: _Crew, plan: Plan, entries: dict[str, Entry], ready: list[str], end: float) -> None:
     """Time everyone round by round, until there were enough rounds or no time is left."""
     spent = dict.fromkeys(ready, 0.0)
-    best = dict.fromkeys(ready, (float("inf"), 0.0))
-    least = dict.fromkeys(ready, float("inf"))
     for k in range(3 * plan.rounds):
-        late = time.perf_counter() > end
-        if k and (late or (k >= plan.rounds and all(share > QUIET for _, share in best.values()))):
-            break
+        quiet = k >= plan.rounds and not any(entries[name].disturbed for name in ready)
+        if k and (quiet or time.perf_counter() > end):
+            return
         for name in [n for n in ready if k < 3 or spent[n] < ENOUGH]:
             t0 = time.perf_counter()
             try:
-                wall, share, cpu = crew.order(name, "time", plan.turn)
-                best[name], least[name] = min(best[name], (wall, share)), min(least[name], cpu)
+                entries[name].take(crew.order(name, "time", plan.turn))
             except TroubleError as trouble:
-                entries[name].trouble, entries[name].reason = trouble.kind, trouble.reason
+                entries[name].give_up(trouble)
                 ready = [n for n in ready if n != name]
             spent[name] += time.perf_counter() - t0
-    for name in ready:
-        entries[name].wall, entries[name].share = best[name]
-        entries[name].cpu = least[name]
 
 
 def _kernels(crew: _Crew, plan: Plan, case: Case) -> dict[str, float]:
@@ -303,7 +318,7 @@ def _kernels(crew: _Crew, plan: Plan, case: Case) -> dict[str, float]:
         turns = [[crew.order(name, "time", plan.turn) for name in names] for _ in range(min(plan.rounds, 5))]
     except TroubleError:
         return {}
-    return {name: min(turn[k][2] for turn in turns) for k, name in enumerate(names)}  # CPU time: they are short
+    return {name: min(turn[k].cpu for turn in turns) for k, name in enumerate(names)}  # CPU time: they are short
 
 
 def _weigh(crew: _Crew, plan: Plan, result: Result) -> None:

@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 
 from tapeflow.bench.contenders import CONTENDERS, Call, Contender, Unsupported, arrays
+from tapeflow.bench.turn import Turn
 from tapeflow.bench.workloads import CASES
+
+try:
+    import resource
+except ImportError:  # not there on Windows
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["Worker", "fastest", "main", "peak"]
 
@@ -25,19 +31,23 @@ SHORTEST = 2e-4  # seconds of a timed chunk of calls: long for the clocks, short
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def fastest(call: Call, chunk: int, budget: float) -> tuple[float, float, float]:
-    """Wall seconds of a call in the fastest chunk, CPU over wall time of that chunk, and the least CPU seconds of any."""
-    best, least = (float("inf"), 0.0), float("inf")
-    stop = time.perf_counter() + budget
+def fastest(call: Call, chunk: int, budget: float) -> Turn:
+    """Wall and CPU seconds of a call in the fastest chunk, CPU over wall time of the first, and page faults of a call."""
+    best, least, chunks = (float("inf"), 0.0), float("inf"), 0
+    before, stop = _faults(), time.perf_counter() + budget
     while True:
         c0, t0 = time.process_time(), time.perf_counter()
         for _ in range(chunk):
             call()
         t1, c1 = time.perf_counter(), time.process_time()
         best = min(best, ((t1 - t0) / chunk, (c1 - c0) / (t1 - t0)))
-        least = min(least, (c1 - c0) / chunk)
+        least, chunks = min(least, (c1 - c0) / chunk), chunks + 1
         if t1 >= stop:
-            return *best, least
+            return Turn(*best, least, (_faults() - before) / (chunk * chunks))
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt if resource is not None else 0
 
 
 def peak(call: Call) -> int | None:
@@ -96,7 +106,7 @@ class Worker:
         gc.freeze()  # what imports and preparations left: collections during the race need not go over it
         return numbers, first
 
-    def time(self, budget: float) -> tuple[float, float, float]:
+    def time(self, budget: float) -> Turn:
         """Time the call again and again, at least once."""
         assert self.call is not None
         return fastest(self.call, self.chunk, budget)

@@ -14,6 +14,7 @@ import pytest
 
 from tapeflow.bench import Entry, Plan, Result, contenders, crew, race, race_all, report, select, worker
 from tapeflow.bench.contenders import CONTENDERS, Contender, Unsupported
+from tapeflow.bench.turn import Turn
 
 SMALL = {"rounds": 1, "turn": 1e-3, "small": True}
 
@@ -184,10 +185,10 @@ def test_a_worker_serves_until_there_are_no_orders(monkeypatch):
     hello, prepared, timed = serve([("prepare", "gp", True, False), ("time", 0.0)], monkeypatch)
     assert hello == ("done", np.__version__)
     assert prepared[0] == timed[0] == "done"
-    wall, share, cpu = timed[1]
-    assert wall > 0
-    assert share > 0
-    assert cpu >= 0
+    assert timed[1].wall > 0
+    assert timed[1].share > 0
+    assert timed[1].cpu >= 0
+    assert timed[1].faults >= 0
 
 
 def test_a_worker_says_what_is_missing_and_what_is_broken(monkeypatch, tmp_path):
@@ -204,8 +205,10 @@ def test_times_are_of_one_call_and_the_least(monkeypatch):
     cpus = iter([0.0, 2.0, 2.0, 3.0, 3.0, 4.0])
     monkeypatch.setattr(worker.time, "perf_counter", lambda: next(walls))
     monkeypatch.setattr(worker.time, "process_time", lambda: next(cpus))
+    faults = iter([100, 112])
+    monkeypatch.setattr(worker, "_faults", lambda: next(faults))
     calls = []
-    assert worker.fastest(lambda: calls.append(1), 2, 20.5) == (0.5, 1.0, 0.5)
+    assert worker.fastest(lambda: calls.append(1), 2, 20.5) == (0.5, 1.0, 0.5, 2.0)
     assert len(calls) == 6
 
 
@@ -224,7 +227,7 @@ def test_peak_memory_is_that_of_a_call():
 
 def test_rounds_go_on_while_others_have_the_core(monkeypatch):
     class Crew:
-        turns = iter([(5.0, 0.5, 2.5), (5.0, 0.5, 2.4), (5.0, 0.5, 2.6), (4.0, 0.99, 3.9)])
+        turns = iter([Turn(5.0, 0.5, 2.5, 9), Turn(5.0, 0.5, 2.4, 7), Turn(5.0, 0.5, 2.6, 8), Turn(4.0, 0.99, 3.9, 7)])
 
         def order(self, name, what, turn):
             return next(self.turns)
@@ -233,6 +236,7 @@ def test_rounds_go_on_while_others_have_the_core(monkeypatch):
     race._take_turns(Crew(), Plan([], rounds=2), entries, ["a"], float("inf"))
     assert (entries["a"].wall, entries["a"].share, entries["a"].cpu) == (4.0, 0.99, 2.4)
     assert entries["a"].seconds == 4.0
+    assert entries["a"].faults == 7
     assert next(Crew.turns, None) is None
 
 
@@ -242,7 +246,7 @@ def test_time_runs_out_after_one_round():
 
         def order(self, name, what, turn):
             self.count += 1
-            return 1.0, 1.0, 1.0
+            return Turn(1.0, 1.0, 1.0, 0.0)
 
     one = Crew()
     race._take_turns(one, Plan([], rounds=50), {"a": Entry(), "b": Entry()}, ["a", "b"], 0.0)
@@ -322,6 +326,16 @@ def test_the_picture(tmp_path):
     for name, start in (("p.png", b"\x89PNG"), ("p.svg", b"<?xml")):
         picture.draw(results, tmp_path / name, "a machine")
         assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about glibc")
+def test_malloc_can_be_told_to_keep_what_is_freed():
+    faults = {}
+    for keep in (False, True):
+        plan = Plan(select(["chain/100000"]), [], rounds=1, turn=0.0, keep=keep)
+        (found,), _ = race_all(plan)
+        faults[keep] = found.entries["tapeflow"].faults
+    assert faults[True] <= faults[False]
 
 
 def test_one_thread_each():

@@ -31,6 +31,23 @@ def value(xp: Any, x: Any) -> Any:
 
 def by_hand(x: np.ndarray) -> tuple[np.ndarray]:
     """The chain rule, backwards through the links."""
+    return (_anew(x) if x.size < 100 else _in_place(x),)
+
+
+def _anew(x: np.ndarray) -> np.ndarray:
+    """With a new array for each result: on a single element, NumPy takes thrice as long in place."""
+    links, y = [], x
+    for _ in range(STEPS):
+        links.append(y)
+        y = np.sin(y) * 0.5 + x
+    g, total = np.ones_like(x), np.zeros_like(x)
+    for y in reversed(links):
+        total = np.add(total, g)
+        g = g * 0.5 * np.cos(y)
+    return np.add(total, g)
+
+
+def _in_place(x: np.ndarray) -> np.ndarray:
     links, y = [], x
     for _ in range(STEPS):
         links.append(y)
@@ -43,7 +60,7 @@ def by_hand(x: np.ndarray) -> tuple[np.ndarray]:
         g *= 0.5
         g *= np.cos(y)
     total += g
-    return (total,)
+    return total
 
 
 WORKLOADS = (
