@@ -42,9 +42,9 @@ def _anew(x: np.ndarray) -> np.ndarray:
         y = np.sin(y) * 0.5 + x
     g, total = np.ones_like(x), np.zeros_like(x)
     for y in reversed(links):
-        total = np.add(total, g)
+        total = total + g
         g = g * 0.5 * np.cos(y)
-    return np.add(total, g)
+    return np.asarray(total + g)
 
 
 def _in_place(x: np.ndarray) -> np.ndarray:
