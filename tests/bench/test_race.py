@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import platform
 import sys
 from pathlib import Path
 
@@ -328,14 +329,11 @@ def test_the_picture(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(start)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="about glibc")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
 def test_malloc_can_be_told_to_keep_what_is_freed():
-    faults = {}
-    for keep in (False, True):
-        plan = Plan(select(["chain/100000"]), [], rounds=1, turn=0.0, keep=keep)
-        (found,), _ = race_all(plan)
-        faults[keep] = found.entries["tapeflow"].faults
-    assert faults[True] <= faults[False]
+    (found,), _ = race_all(Plan(select(["rosenbrock/100000"]), [], rounds=2, turn=0.02, keep=True))
+    assert {e.trouble for e in found.entries.values()} == {""}
+    assert all(e.faults < 20 for e in found.entries.values())  # an array has 195 pages
 
 
 def test_one_thread_each():
