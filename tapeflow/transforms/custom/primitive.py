@@ -14,9 +14,9 @@ from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Primitive, Rule, Traced, bind
 from tapeflow.core.reverse import fit
 from tapeflow.errors import MissingRuleError, StructureError, TracedConversionError
-from tapeflow.transforms.custom_checks import as_outputs, fitted, meta
-from tapeflow.transforms.custom_opaque import attempted
-from tapeflow.transforms.derived import seeded, transposed
+from tapeflow.transforms.custom.checks import as_outputs, fitted, meta
+from tapeflow.transforms.custom.opaque import attempted
+from tapeflow.transforms.custom.transpose import seeded, transposed
 
 __all__ = ["UserPrimitive", "primitive"]
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.errors import StructureError
-from tapeflow.transforms.custom_calls import followed, name_of, signature_of
-from tapeflow.transforms.custom_graft import graft
-from tapeflow.transforms.custom_trees import Tree, zeros_for_missing
-from tapeflow.transforms.derived import conjugated, transposed
+from tapeflow.transforms.custom.calls import followed, name_of, signature_of
+from tapeflow.transforms.custom.graft import graft
+from tapeflow.transforms.custom.transpose import conjugated, transposed
+from tapeflow.transforms.custom.trees import Tree, zeros_for_missing
 
 __all__ = ["Custom", "ForwardRule", "ReverseRule", "grafted"]
 

@@ -12,12 +12,12 @@ import numpy as np
 from tapeflow.core.primitive import Rule
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import MissingRuleError, NotDifferentiableError, RuleError
-from tapeflow.transforms.custom_checks import as_outputs, fitted, meta
-from tapeflow.transforms.custom_graft import Once, raw
-from tapeflow.transforms.custom_opaque import attempted, opaque
-from tapeflow.transforms.custom_primitive import UserPrimitive
-from tapeflow.transforms.derived import conjugated, transposed
-from tapeflow.transforms.differences import central, complex_step
+from tapeflow.transforms.custom.checks import as_outputs, fitted, meta
+from tapeflow.transforms.custom.differences import central, complex_step
+from tapeflow.transforms.custom.graft import Once, raw
+from tapeflow.transforms.custom.opaque import attempted, opaque
+from tapeflow.transforms.custom.primitive import UserPrimitive
+from tapeflow.transforms.custom.transpose import conjugated, transposed
 
 __all__ = ["Wrapped", "wrap"]
 
