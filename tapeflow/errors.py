@@ -112,6 +112,11 @@ def described(*values: object) -> str:
     return ", ".join(f"{getattr(v, 'shape', ())} {getattr(v, 'dtype', type(v).__name__)}" for v in values)
 
 
+def name_of(function: object) -> str:
+    """What messages call a function or a primitive."""
+    return str(getattr(function, "__name__", None) or getattr(function, "name", None) or f"{function!r:.60}")
+
+
 # ---- the texts that the core needs, each an exception ready to be raised
 
 

@@ -142,18 +142,16 @@ class Question:
 
 
 def unit_rows(size: int, start: int, stop: int, dtype: Any) -> np.ndarray:
-    """Rows `start` to `stop` of the unit matrix."""
-    rows = np.zeros((stop - start, size), dtype)
-    rows[np.arange(stop - start), np.arange(start, stop)] = 1
-    return rows
+    """Rows `start` to `stop` of the unit matrix; zeros for rows before its first and after its last."""
+    return np.eye(stop - start, size, start, dtype)
 
 
-def chunks_of(chunk_size: int | None, vectorize: bool, options: dict[str, Any]) -> Chunks:
+def chunks_of(name: str, chunk_size: int | None, vectorize: bool, options: dict[str, Any]) -> Chunks:
     """How many rows at once, from the options under our and TensorFlow's names."""
     pfor = options.pop("experimental_use_pfor", None)
     size = options.pop("parallel_iterations", None)
     return Chunks(
-        size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
+        name, size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
     )
 
 

@@ -28,5 +28,5 @@ def own(results: list[Any], seeds: set[int]) -> list[Any]:
 
 
 def conjugate(g: Any) -> Any:
-    """The conjugate of a complex adjoint; a real one as it is."""
-    return np.conjugate(g) if g.dtype.kind == "c" else g
+    """The conjugate of a complex array; what is real, or ``None``, as it is."""
+    return g if g is None or g.dtype.kind != "c" else np.conjugate(g)

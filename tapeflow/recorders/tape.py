@@ -499,7 +499,7 @@ class GradientTape:
         """Check a question for Jacobians, and answer it target by target."""
         unconnected = check_unconnected(unconnected)
         check = options.pop("check", False)
-        chunks = blocks.chunks_of(chunk_size, vectorize, options)
+        chunks = blocks.chunks_of(what, chunk_size, vectorize, options)
         self._require_answer(what)
         leaves, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
         targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
@@ -684,7 +684,6 @@ class GradientTape:
             g = (backend_for(plain(source)) or NUMPY).xp.zeros(source.shape, source.dtype)[()]
         if g is None:
             return None
-        if g.dtype.kind == "c":
-            g = conjugate(g)
+        g = conjugate(g)
         others = self._wengert.members.keys() - {self.token}
         return lifted_like(g, source, self._wengert.level, others)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
-from tapeflow.errors import StructureError
+from tapeflow.errors import StructureError, name_of
 
-__all__ = ["Arrays", "Flat", "direction", "inner", "name_of", "only", "real_dtype", "scale", "unchanged", "widened"]
+__all__ = ["Arrays", "Flat", "direction", "inner", "only", "real_dtype", "scale", "unchanged", "widened"]
 
 Arrays = tuple[Any, ...]
 
@@ -74,11 +74,6 @@ class Flat:
             if v.shape != x.shape:
                 raise StructureError(f"{name}: {path} has shape {x.shape}, its tangent has {v.shape}")
         return tuple(v.astype(np.result_type(v, x)) for v, x in zip(chosen, self.xs, strict=True))
-
-
-def name_of(fun: Any) -> str:
-    """What to call a function in a message."""
-    return getattr(fun, "name", None) or getattr(fun, "__name__", None) or repr(fun)
 
 
 def _kind(x: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
-from tapeflow.errors import StructureError
+from tapeflow.errors import StructureError, name_of
 from tapeflow.transforms._linear_map import LinearMap
 from tapeflow.transforms.derivatives import grad
 from tapeflow.transforms.linearize import linearize
@@ -36,7 +36,7 @@ def _product(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[.
         pushed = push.flat(tangents)
         return pull(pushed if between is None else between(pushed))
 
-    return LinearMap(flat, push.domain, push.domain, f"curvature of {getattr(model, '__name__', 'a function')}")
+    return LinearMap(flat, push.domain, push.domain, f"curvature of {name_of(model)}")
 
 
 def gauss_newton_product(

@@ -14,10 +14,19 @@ from tapeflow.core import stack
 from tapeflow.core.batch import Batch, Batched, batched
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import BatchDecisionError, BatchLoopWarning, NotDifferentiableError, SeedError, StructureError
+from tapeflow.errors import (
+    BatchDecisionError,
+    BatchLoopWarning,
+    NotDifferentiableError,
+    SeedError,
+    StructureError,
+    name_of,
+)
 from tapeflow.recorders.checks import differentiable, fit_seed
+from tapeflow.recorders.chunks import positive
 from tapeflow.transforms import taylor_recurrences as taylor_recurrences
 from tapeflow.transforms._args import is_value
+from tapeflow.transforms._columns import unit_tangents
 from tapeflow.transforms._leaves import Partition
 from tapeflow.transforms._results import output, outward
 from tapeflow.transforms.taylor_series import Coefficients, Expansion, Series
@@ -128,7 +137,7 @@ def nth_derivative(fun: Callable[..., Any], x: Any, n: int) -> Any:
     value, derivatives = taylor(fun, x, np.ones_like(x), n)
     if not is_value(value) or value.shape != x.shape:
         raise StructureError(
-            f"nth_derivative: {_name(fun)} gives {_what(value)} for an argument of shape {x.shape}; it must work "
+            f"nth_derivative: {name_of(fun)} gives {_what(value)} for an argument of shape {x.shape}; it must work "
             "element by element. For other functions use taylor, in a direction"
         )
     return derivatives[-1] if n else value
@@ -300,35 +309,19 @@ def _along_axes(
 ) -> Iterator[tuple[_Result, list[Any]]]:
     """Results and their second derivatives, for a chunk of axes after the other; the latter have an axis for them."""
     total = sum(leaf.size for leaf in point.leaves)
-    step = max(total, 1) if chunk_size is None else _chunk(chunk_size)
+    step = positive(chunk_size, "chunk_size", name) or max(total, 1)
     for start in range(0, max(total, 1), step):
         size = min(step, total - start)
-        units = _unit_vectors(point.leaves, start, size)
+        units = unit_tangents(point.leaves, start, start + size)
         try:
             yield _batched_seconds(fun, point, units, size, name)
         except BatchDecisionError:
             warnings.warn(
-                f"{name}: {_name(fun)} needs values of each direction, so it is called for one after another",
+                f"{name}: {name_of(fun)} needs values of each direction, so it is called for one after another",
                 BatchLoopWarning,
                 stacklevel=4,
             )
             yield _looped_seconds(fun, point, units, size, name)
-
-
-def _unit_vectors(leaves: list[Any], start: int, count: int) -> list[Any]:
-    """Rows of the identity, in the shape of the leaves; ``None`` for a leaf of which there is nothing but zeros."""
-    units: list[Any] = []
-    offset = 0
-    for leaf in leaves:
-        first, last = max(start, offset), min(start + count, offset + leaf.size)
-        if first < last:
-            rows = np.zeros((count, leaf.size), leaf.dtype)
-            rows[np.arange(first - start, last - start), np.arange(first - offset, last - offset)] = 1
-            units.append(rows.reshape(count, *leaf.shape))
-        else:
-            units.append(None)
-        offset += leaf.size
-    return units
 
 
 def _batched_seconds(
@@ -371,12 +364,6 @@ def _order(order: Any, name: str) -> int:
     return whole
 
 
-def _chunk(chunk_size: Any) -> int:
-    if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size!r}: expected an int of at least 1, or None for all at once")
-    return chunk_size
-
-
 def _later(series: Any, order: int) -> list[Any]:
     if not isinstance(series, (list, tuple)):
         raise StructureError(f"taylor: series is a {type(series).__name__}; expected a list of derivatives of the path")
@@ -385,10 +372,6 @@ def _later(series: Any, order: int) -> list[Any]:
             f"taylor: series has {len(series)} entries, but beside v only {max(order - 1, 0)} count for order={order}"
         )
     return list(series)
-
-
-def _name(fun: Callable[..., Any]) -> str:
-    return getattr(fun, "__name__", repr(fun))
 
 
 def _what(value: Any) -> str:

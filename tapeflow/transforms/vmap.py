@@ -16,7 +16,8 @@ from tapeflow.core import stack
 from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import BatchDecisionError, StructureError, warn_of_loop
+from tapeflow.errors import BatchDecisionError, StructureError, name_of, warn_of_loop
+from tapeflow.recorders.chunks import positive
 from tapeflow.transforms._args import decorator
 
 __all__ = ["vmap"]
@@ -82,7 +83,7 @@ def vmap(
     """
     _check_axes(in_axes, "in_axes")
     _check_axes(out_axes, "out_axes")
-    given, most = _count(axis_size, "axis_size", 0), _count(chunk_size, "chunk_size", 1)
+    given, most = _length(axis_size), positive(chunk_size, "chunk_size", "vmap")
 
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -107,16 +108,12 @@ def _check_axes(axes: Any, name: str) -> None:
             raise StructureError(f"vmap: {path} is {axis!r}; an axis is an integer, or None for what is not mapped")
 
 
-def _count(n: Any, name: str, least: int) -> int | None:
-    if n is None:
+def _length(axis_size: Any) -> int | None:
+    if axis_size is None:
         return None
-    try:
-        n = operator.index(n)
-    except TypeError:
-        raise StructureError(f"vmap: {name} must be an integer or None, but it is {n!r}") from None
-    if n < least:
-        raise StructureError(f"vmap: {name} must be at least {least}, but it is {n}")
-    return int(n)
+    if isinstance(axis_size, bool) or not hasattr(axis_size, "__index__") or axis_size < 0:
+        raise StructureError(f"vmap: axis_size={axis_size!r}: expected an integer of at least 0, or None")
+    return operator.index(axis_size)
 
 
 def _arguments(args: Any, kwargs: Any, in_axes: Any, given: int | None) -> tuple[list[Any], Any, list[Any], int]:
@@ -196,15 +193,11 @@ def _evaluate(
     except BatchDecisionError:
         if not size:
             return _of_nothing(fun, spec, leaves, places, out_axes)
-        warn_of_loop(f"{_name(fun)} needs values of each element, so it is called for one after another")
+        warn_of_loop(f"{name_of(fun)} needs values of each element, so it is called for one after another")
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
     return pytree.unflatten(out_spec, [_leave(y, a, p, batch) for y, a, p in zip(outs, axes, paths, strict=True)])
-
-
-def _name(fun: Callable[..., Any]) -> str:
-    return getattr(fun, "__name__", repr(fun))
 
 
 def _one_by_one(fun: Callable[..., Any], spec: Any, leaves: list[Any], batch: Batch) -> Any:
