@@ -160,7 +160,7 @@ def warn_of_loop(text: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
         level, frame = level + 1, frame.f_back
-    warnings.warn(f"vmap: {text}", BatchLoopWarning, stacklevel=level)
+    warnings.warn(text, BatchLoopWarning, stacklevel=level)
 
 
 _INSIDE = {"tapeflow", "numpy", "scipy"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
-from tapeflow.core.batch import Batch, Batched
+from tapeflow.core.batch import Batch, Batched, spread
 from tapeflow.errors import BatchMemoryError
 
 __all__ = ["CACHE", "Chunks", "positive", "row_values"]
@@ -141,7 +141,7 @@ def row_values(value: Any, batch: Batch | None) -> Any:
         return np.reshape(value, (1, *value.shape))
     if isinstance(value, Batched) and value._batch is batch:
         return value._value
-    return np.copy(np.broadcast_to(value, (batch.size, *value.shape)))
+    return np.copy(spread(value, batch.size))
 
 
 @contextmanager

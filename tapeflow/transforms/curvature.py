@@ -13,6 +13,7 @@ from tapeflow.transforms._linear_map import LinearMap
 from tapeflow.transforms.derivatives import grad
 from tapeflow.transforms.linearize import linearize
 from tapeflow.transforms.operators import JacobianOperator, as_operator, pullback_of
+from tapeflow.transforms.products import require_arguments
 from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.vmap import vmap
 
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 
-def _product(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[..., Any] | None) -> LinearMap:
+def _curvature(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[..., Any] | None) -> LinearMap:
     """``J^H H J`` at a point, with ``H`` the Hessian of the loss, if there is one."""
     value, push = linearize(model, *primals)
     pull = pullback_of(push)
@@ -37,6 +38,19 @@ def _product(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[.
         return pull(pushed if between is None else between(pushed))
 
     return LinearMap(flat, push.domain, push.domain, f"curvature of {name_of(model)}")
+
+
+def _multiplied(
+    name: str,
+    model: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    loss: Callable[..., Any] | None = None,
+) -> Any:
+    """That matrix times a vector; the function `name` was called for it."""
+    require_arguments(name, primals, tangents, "tangents")
+    out = _curvature(model, primals, loss)(*tangents)
+    return out[0] if len(out) == 1 else out
 
 
 def gauss_newton_product(
@@ -86,8 +100,7 @@ def gauss_newton_product(
     >>> gauss_newton_product(residuals, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([8., 2.])
     """
-    out = _product(fun, primals, loss)(*tangents)
-    return out[0] if len(out) == 1 else out
+    return _multiplied("gauss_newton_product", fun, primals, tangents, loss)
 
 
 def gauss_newton_operator(
@@ -122,7 +135,7 @@ def gauss_newton_operator(
     array([[8., 2.],
            [2., 1.]])
     """
-    return as_operator(_product(fun, primals, loss), symmetric=True)
+    return as_operator(_curvature(fun, primals, loss), symmetric=True)
 
 
 # ---- Fisher information
@@ -201,7 +214,7 @@ def fisher_product(
     >>> fisher_product(lambda w: inputs @ w, (np.zeros(2),), (np.array([1.0, 0.0]),), likelihood="bernoulli")
     array([0.5 , 0.25])
     """
-    return gauss_newton_product(fun, primals, tangents, loss=_family(likelihood))
+    return _multiplied("fisher_product", fun, primals, tangents, _family(likelihood))
 
 
 def fisher_operator(fun: Callable[..., Any], *primals: Any, likelihood: str | Callable[[Any], Any]) -> JacobianOperator:
@@ -297,7 +310,7 @@ def empirical_fisher_product(
     >>> empirical_fisher_product(loss, (np.zeros(2),), (np.ones(2),), examples=data)
     array([1., 4.])
     """
-    return gauss_newton_product(_losses(fun, len(primals), examples), primals, tangents)
+    return _multiplied("empirical_fisher_product", _losses(fun, len(primals), examples), primals, tangents)
 
 
 def empirical_fisher_operator(fun: Callable[..., Any], *primals: Any, examples: Sequence[Any]) -> JacobianOperator:

@@ -41,7 +41,7 @@ DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] 
 
 
 class _Sampler:
-    """A square operator, and a source of random vectors for it; counts nothing and keeps nothing."""
+    """A square operator, and random vectors for it."""
 
     def __init__(
         self, name: str, operator: Any, size: int | None, rng: Any, distribution: str, chunk_size: int | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from operator import index
 from typing import Any
@@ -16,15 +15,15 @@ from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import (
     BatchDecisionError,
-    BatchLoopWarning,
     NotDifferentiableError,
     SeedError,
     StructureError,
     name_of,
+    warn_of_loop,
 )
 from tapeflow.recorders.checks import differentiable, fit_seed
 from tapeflow.recorders.chunks import positive
-from tapeflow.transforms import taylor_recurrences as taylor_recurrences
+from tapeflow.transforms import taylor_recurrences as taylor_recurrences  # enters its recurrences in the table
 from tapeflow.transforms._args import is_value
 from tapeflow.transforms._columns import unit_tangents
 from tapeflow.transforms._leaves import Partition
@@ -316,10 +315,8 @@ def _along_axes(
         try:
             yield _batched_seconds(fun, point, units, size, name)
         except BatchDecisionError:
-            warnings.warn(
-                f"{name}: {name_of(fun)} needs values of each direction, so it is called for one after another",
-                BatchLoopWarning,
-                stacklevel=4,
+            warn_of_loop(
+                f"{name}: {name_of(fun)} needs values of each direction, so it is called for one after another"
             )
             yield _looped_seconds(fun, point, units, size, name)
 

@@ -13,7 +13,7 @@ import optree
 from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core import stack
-from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one
+from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one, spread
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import BatchDecisionError, StructureError, name_of, warn_of_loop
@@ -193,7 +193,7 @@ def _evaluate(
     except BatchDecisionError:
         if not size:
             return _of_nothing(fun, spec, leaves, places, out_axes)
-        warn_of_loop(f"{name_of(fun)} needs values of each element, so it is called for one after another")
+        warn_of_loop(f"vmap: {name_of(fun)} needs values of each element, so it is called for one after another")
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
@@ -250,7 +250,7 @@ def _leave(y: Any, axis: int | None, path: object, batch: Batch) -> Any:
         raise StructureError(
             f"vmap: {path} is a {type(y).__name__}, not an array; out_axes=None keeps a result that is the same for all"
         )
-    whole = y._value if mine else np.copy(np.broadcast_to(y, (batch.size, *np.shape(y))))
+    whole = y._value if mine else np.copy(spread(y, batch.size))
     if not -whole.ndim <= axis < whole.ndim:
         raise StructureError(f"vmap: out_axes={axis} for {path}, which has shape {whole.shape} with the mapped axis")
     return _moved(whole, 0, axis)

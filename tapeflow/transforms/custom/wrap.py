@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import spread
 from tapeflow.core.primitive import Rule
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import MissingRuleError, NotDifferentiableError, RuleError
@@ -67,7 +68,7 @@ class Wrapped(UserPrimitive):
 
     def _whole_batch(self, primitive: Any, values: Sequence[Any], batched: Sequence[bool], params: Any) -> Any:
         size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
-        whole = (v if b else np.broadcast_to(v, (size, *np.shape(v))) for v, b in zip(values, batched, strict=True))
+        whole = (v if b else spread(v, size) for v, b in zip(values, batched, strict=True))
         return self._stacked(*whole, **params)
 
     # ---- the two modes
