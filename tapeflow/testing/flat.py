@@ -10,7 +10,7 @@ import numpy as np
 from tapeflow import pytree
 from tapeflow.errors import StructureError, name_of
 
-__all__ = ["Arrays", "Flat", "direction", "inner", "only", "real_dtype", "scale", "unchanged", "widened"]
+__all__ = ["Arrays", "Flat", "direction", "inner", "only", "place", "real_dtype", "scale", "unchanged", "widened"]
 
 Arrays = tuple[Any, ...]
 
@@ -136,3 +136,8 @@ def unchanged(before: Sequence[Any], after: Sequence[Any]) -> list[int]:
     """Places at which an array is no longer what it was."""
     pairs = enumerate(zip(before, after, strict=True))
     return [k for k, (a, b) in pairs if not np.array_equal(a, b, equal_nan=a.dtype.kind in INEXACT)]
+
+
+def place(x: Any, entry: int) -> tuple[int, ...]:
+    """The index of an entry of an array, whose entries are counted in C order."""
+    return tuple(int(i) for i in np.unravel_index(entry, x.shape))

@@ -154,13 +154,13 @@ def _logsumexp(eta: Any) -> Any:
     return np.log(np.sum(np.exp(eta - largest), axis=-1)) + largest[..., 0]
 
 
-def _family(likelihood: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _family(name: str, likelihood: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
     if callable(likelihood):
         return likelihood
     if likelihood not in FAMILIES:
         raise ValueError(
-            f"likelihood={likelihood!r}: expected one of {', '.join(map(repr, FAMILIES))}, or the log-partition function "
-            "of an exponential family in its natural parameters"
+            f"{name}: likelihood={likelihood!r}: expected one of {', '.join(map(repr, FAMILIES))}, or the log-partition "
+            "function of an exponential family in its natural parameters"
         )
     family = FAMILIES[likelihood]
     return lambda outputs: sum(family(y) for y in pytree.flatten(outputs)[0])
@@ -214,7 +214,7 @@ def fisher_product(
     >>> fisher_product(lambda w: inputs @ w, (np.zeros(2),), (np.array([1.0, 0.0]),), likelihood="bernoulli")
     array([0.5 , 0.25])
     """
-    return _multiplied("fisher_product", fun, primals, tangents, _family(likelihood))
+    return _multiplied("fisher_product", fun, primals, tangents, _family("fisher_product", likelihood))
 
 
 def fisher_operator(fun: Callable[..., Any], *primals: Any, likelihood: str | Callable[[Any], Any]) -> JacobianOperator:
@@ -245,15 +245,15 @@ def fisher_operator(fun: Callable[..., Any], *primals: Any, likelihood: str | Ca
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
     """
-    return gauss_newton_operator(fun, *primals, loss=_family(likelihood))
+    return gauss_newton_operator(fun, *primals, loss=_family("fisher_operator", likelihood))
 
 
-def _losses(fun: Callable[..., Any], count: int, examples: Sequence[Any]) -> Callable[..., Any]:
+def _losses(name: str, fun: Callable[..., Any], count: int, examples: Sequence[Any]) -> Callable[..., Any]:
     """The losses of all examples as one function of the parameters."""
     if not isinstance(examples, (tuple, list)) or not examples:
         raise StructureError(
-            f"examples is {type(examples).__name__}; expected a tuple of what comes after the parameters in the call of "
-            "fun, each with a leading axis of examples"
+            f"{name}: examples is {type(examples).__name__}; expected a tuple of what comes after the parameters in "
+            "the call of fun, each with a leading axis of examples"
         )
     axes = (None,) * count + (0,) * len(examples)
 
@@ -261,7 +261,8 @@ def _losses(fun: Callable[..., Any], count: int, examples: Sequence[Any]) -> Cal
         out = vmap(fun, in_axes=axes)(*primals, *examples)
         if np.ndim(out) != 1:
             raise StructureError(
-                f"the loss of one example has shape {np.shape(out)[1:]}; expected a scalar, since examples are mapped over"
+                f"{name}: the loss of one example has shape {np.shape(out)[1:]}; expected a scalar, since examples are "
+                "mapped over"
             )
         return out
 
@@ -310,7 +311,8 @@ def empirical_fisher_product(
     >>> empirical_fisher_product(loss, (np.zeros(2),), (np.ones(2),), examples=data)
     array([1., 4.])
     """
-    return _multiplied("empirical_fisher_product", _losses(fun, len(primals), examples), primals, tangents)
+    name = "empirical_fisher_product"
+    return _multiplied(name, _losses(name, fun, len(primals), examples), primals, tangents)
 
 
 def empirical_fisher_operator(fun: Callable[..., Any], *primals: Any, examples: Sequence[Any]) -> JacobianOperator:
@@ -342,4 +344,4 @@ def empirical_fisher_operator(fun: Callable[..., Any], *primals: Any, examples: 
     array([[1., 0.],
            [0., 4.]])
     """
-    return gauss_newton_operator(_losses(fun, len(primals), examples), *primals)
+    return gauss_newton_operator(_losses("empirical_fisher_operator", fun, len(primals), examples), *primals)

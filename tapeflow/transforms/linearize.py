@@ -150,7 +150,9 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
     domain = Space(_described(primals), "primals")
     for (_, dtype), place in zip(domain.kinds, domain.places, strict=True):
         if dtype.kind not in "fc":
-            raise NotDifferentiableError(f"{place} has dtype {dtype}; a linear map needs real or complex floats")
+            raise NotDifferentiableError(
+                f"linear_transpose: {place} has dtype {dtype}; a linear map needs real or complex floats"
+            )
     rng = np.random.default_rng(0)
     value, pullback = vjp(fun, *domain.fill(domain.random(rng)))
     range_ = Space(output(fun, value, "linear_transpose"), "value")

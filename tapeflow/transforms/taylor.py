@@ -83,7 +83,7 @@ def taylor(fun: Callable[..., Any], x: Any, v: Any, order: int, *, series: Seque
     >>> taylor(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]), 3)
     (np.float64(9.0), [np.float64(3.0), np.float64(6.0), np.float64(6.0)])
     """
-    order = _order(order, "order")
+    order = _order(order, "order", "taylor")
     point = _Point(x)
     rows = [point.directions(v, "v")] if order else []
     rows += [point.directions(s, f"series[{k}]") for k, s in enumerate(_later(series, order))]
@@ -131,7 +131,7 @@ def nth_derivative(fun: Callable[..., Any], x: Any, n: int) -> Any:
     >>> nth_derivative(lambda x: x**4, np.array([1.0, 2.0]), 3)
     array([24., 48.])
     """
-    n = _order(n, "n")
+    n = _order(n, "n", "nth_derivative")
     x = differentiable(x, "x")
     value, derivatives = taylor(fun, x, np.ones_like(x), n)
     if not is_value(value) or value.shape != x.shape:
@@ -351,13 +351,13 @@ def _looped_seconds(
 # ---- arguments
 
 
-def _order(order: Any, name: str) -> int:
+def _order(order: Any, option: str, name: str) -> int:
     try:
         whole = index(order)
     except TypeError:
         whole = -1
     if whole < 0 or isinstance(order, bool):
-        raise ValueError(f"{name}={order!r}: expected an int of at least 0, the number of derivatives")
+        raise ValueError(f"{name}: {option}={order!r}: expected an int of at least 0, the number of derivatives")
     return whole
 
 
