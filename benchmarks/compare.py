@@ -21,7 +21,7 @@ CORE = racing.pin() if __name__ == "__main__" else None  # before NumPy is impor
 
 import numpy as np
 
-from benchmarks import bench_tape, programs, race_transforms
+from benchmarks import bench_memory, programs, race_transforms
 from benchmarks.racing import Contenders, Table, race
 
 
@@ -128,10 +128,10 @@ def scaling(table: Table, rounds: int) -> None:
     table.line("y[i] = 0.9 * y[i - 1] + x[i], n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
                f"{times['1'][0] / 10_000 * 1e6:.1f} us per element")  # fmt: skip
     times = race({"1": lambda: programs.long_chain(500_000), "2": lambda: programs.long_chain(1_000_000)}, 2, 1)
-    held = bench_tape.track_bytes_per_entry()
+    held = bench_memory.track_bytes_per_entry()
     table.line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",
                f"{times['2'][0]:.2f} s; {held:.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
-    held = bench_tape.track_vectors_held_by_additions()
+    held = bench_memory.track_vectors_held_by_additions()
     table.line("peak memory of 100 additions of 1,000,000-vectors, in vectors", held, "3")
 
 
