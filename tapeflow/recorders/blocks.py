@@ -91,7 +91,7 @@ class Question:
             seed = asarray(seeds(start, stop))
             seed = seed[0] if batch is None else batched(seed, batch)
             pulled = self.tape._pull([target], [seed], self.nodes, release=False)
-            return self.tape._finish(own([row_values(g, batch) for g in pulled], set()), self.leaves, False)
+            return self.tape._finish(own([row_values(g, batch) for g in pulled]), self.leaves, False)
 
         row_bytes = max((x.size * x.dtype.itemsize for x in (target, *self.leaves)), default=0)
         rows = self.chunks.run(size, row_bytes, evaluate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,8 @@ class Chunks:
 
         It returns a list of arrays with the rows along their first axis, or ``None`` in the place of such an array.
         Without a batch it is asked for a single row: when a rule that was called with a batch raises, there are no
-        more of them, and if it raises for a row as well, that is its own error.
+        more of them, and if it raises for a row as well, that is its own error. What a user's function raises by itself
+        is not tried again.
         """
         size = self._first_size(rows, row_bytes, cache)
         limit, vectorize = self.limit, self.vectorize
@@ -88,8 +90,8 @@ class Chunks:
                     size = min(size - 1, int((stop - start) * error.fraction)) or 1
                     limit = None if size == 1 else limit
                     continue
-                except (TypeError, ValueError, AttributeError):  # a rule that wants plain arrays
-                    if batch is None:
+                except (TypeError, ValueError, AttributeError) as error:  # a rule that wants plain arrays
+                    if batch is None or not _comes_from_a_rule(error):
                         raise
                     vectorize = False
                     continue
@@ -105,6 +107,12 @@ class Chunks:
             return min(self.chunk_size or rows, rows)
         size = max(1, min(rows, min(cache, self.limit) // max(row_bytes, 1)))
         return max(1, min(size, rows // 20)) if self.progress else size
+
+
+def _comes_from_a_rule(error: Exception) -> bool:
+    """Whether an exception went through the engine, as those of rules do, and not straight out of the user's function."""
+    frames = walk_tb(error.__traceback__)
+    return any(f.f_globals.get("__name__", "").startswith("tapeflow.core.") for f, _ in frames)
 
 
 class _Rows:

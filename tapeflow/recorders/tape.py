@@ -664,7 +664,7 @@ class GradientTape:
             if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
                 adjoints = dict(given)
                 sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
-        return own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
+        return own([adjoints.get(n[0]) for n in nodes], map(id, given.values()))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow.backends import NUMPY, backend_for
-from tapeflow.core.tracer import Tracer, anywhere, plain
+from tapeflow.core.tracer import Tracer, plain
 from tapeflow.errors import SeedTypeError, TargetError
 from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.recorders.checks import differentiable
@@ -18,6 +18,7 @@ from tapeflow.transforms._columns import Columns
 from tapeflow.transforms._holomorphic import not_holomorphic, require_complex
 from tapeflow.transforms._leaves import Partition, distinct
 from tapeflow.transforms._results import output, outward
+from tapeflow.transforms.replay import surely
 
 __all__ = ["Blocks"]
 
@@ -146,7 +147,7 @@ class Blocks:
     def _check_pair(self, real: list[Any], imaginary: list[Any]) -> None:
         """The Cauchy-Riemann equations: what comes of i v is i times what comes of v."""
         for r, i in zip(map(plain, real), map(plain, imaginary), strict=True):
-            if anywhere(np.abs(i - 1j * r) > np.sqrt(np.finfo(r.dtype).eps) * (np.abs(i) + np.abs(r))):
+            if surely(np.abs(i - 1j * r) > np.sqrt(np.finfo(r.dtype).eps) * (np.abs(i) + np.abs(r))):
                 raise not_holomorphic(self.what)
 
 

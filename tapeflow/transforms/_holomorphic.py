@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.tracer import anywhere, plain
+from tapeflow.core.tracer import plain
 from tapeflow.errors import NotDifferentiableError, TargetError
 from tapeflow.recorders import GradientTape
 from tapeflow.transforms._args import Chosen
 from tapeflow.transforms._results import pull
+from tapeflow.transforms.replay import surely
 
 __all__ = ["complex_derivative", "not_holomorphic", "require_complex"]
 
@@ -43,7 +44,7 @@ def complex_derivative(tape: GradientTape, value: Any, watched: list[Any], chose
     real = pull(tape, [value], watched, [one])
     imaginary = pull(tape, [value], watched, [1j * one])
     for x, r, i, place in zip(watched, map(plain, real), map(plain, imaginary), chosen.places, strict=True):
-        if r.size and anywhere(_differ(r, 1j * i, plain(x), plain(value))):
+        if r.size and surely(_differ(r, 1j * i, plain(x), plain(value))):
             raise not_holomorphic(name, f" in {place}")
     return [np.conjugate(r) for r in real]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from optree import PyTreeAccessor
 
-from tapeflow.core.tracer import Tracer
 from tapeflow.errors import SeedError, StructureError, TapeError
 from tapeflow.recorders.checks import fit_seed
+from tapeflow.recorders.results import own
 from tapeflow.transforms._leaves import Partition, Place, as_array
 
 __all__ = ["LinearMap", "Space"]
@@ -143,18 +143,7 @@ class LinearMap:
     def __call__(self, *tangents: Any) -> Any:
         """Apply the map to tangents of the structures, shapes and dtypes of the arguments."""
         outs = self.flat(self.domain.fitted(tangents, "tangents", StructureError))
-        seen: set[int] = set()
-        return self.range.fill([_owned(y, seen) for y in outs])
+        return self.range.fill(own(outs))
 
     def __repr__(self) -> str:
         return f"<{self.__name__}: {self.domain.size} elements to {self.range.size}>"
-
-
-def _owned(y: Any, seen: set[int]) -> Any:
-    """A result that shares memory with no other."""
-    if isinstance(y, np.ndarray) and (y.base is not None or not y.flags.writeable or id(y) in seen):
-        y = y.copy()
-    elif isinstance(y, Tracer) and id(y) in seen:
-        y = y._twin()
-    seen.add(id(y))
-    return y[()] if type(y) is np.ndarray and not y.shape else y

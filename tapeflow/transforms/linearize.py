@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeflow import pytree
 from tapeflow.core.forward import dual
-from tapeflow.core.tracer import anywhere, plain
+from tapeflow.core.tracer import plain
 from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, name_of
 from tapeflow.recorders import ForwardAccumulator
 from tapeflow.recorders.checks import differentiable
@@ -19,7 +19,7 @@ from tapeflow.transforms._leaves import Partition
 from tapeflow.transforms._linear_map import LinearMap, Space
 from tapeflow.transforms._results import output, outward
 from tapeflow.transforms.products import vjp
-from tapeflow.transforms.replay import Program
+from tapeflow.transforms.replay import Program, surely
 
 __all__ = ["linear_transpose", "linearize"]
 
@@ -195,7 +195,7 @@ def _check_linear(
     def call(leaves: list[Any]) -> list[Any]:
         return output(fun, fun(*domain.fill(leaves)), "linear_transpose").leaves
 
-    if any(anywhere(y != 0) for y in call(domain.zeros())):
+    if any(surely(y != 0) for y in call(domain.zeros())):
         raise _not_linear(fun, "it is not zero at zero")
     u, ct = domain.random(rng), range_.random(rng)
     pulled = transposed(ct)
@@ -204,7 +204,7 @@ def _check_linear(
         v = [(x * x.dtype.type(scale))[()] for x in u]
         left, size0 = _pairing(call(v), ct)
         right, size1 = _pairing(v, pulled)
-        if anywhere(~(np.abs(left - right) <= (size0 + size1) * float(eps) ** 0.75)):
+        if surely(~(np.abs(left - right) <= (size0 + size1) * float(eps) ** 0.75)):
             raise _not_linear(fun, "at a random point it is not what its derivative at another one says")
 
 

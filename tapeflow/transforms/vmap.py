@@ -18,6 +18,7 @@ from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import BatchDecisionError, StructureError, name_of, warn_of_loop
 from tapeflow.recorders.chunks import positive
+from tapeflow.recorders.results import own
 from tapeflow.transforms._args import decorator
 
 __all__ = ["vmap"]
@@ -133,12 +134,24 @@ def _arguments(args: Any, kwargs: Any, in_axes: Any, given: int | None) -> tuple
 
 def _prefix(axes: Any, tree: Any, name: str) -> list[Any]:
     """An axis for each leaf of a tree, of a prefix of it."""
-    pytree.flatten(tree)  # which registers dataclasses
+    leaves, spec = pytree.flatten(tree)
     try:
-        return optree.broadcast_prefix(axes, tree, none_is_leaf=True, namespace=pytree.NAMESPACE)
+        return optree.broadcast_prefix(
+            axes, pytree.unflatten(spec, map(_Leaf, leaves)), none_is_leaf=True, namespace=pytree.NAMESPACE
+        )
     except ValueError as error:
-        what = "; ".join(str(error).split("; ")[:2])  # the rest is the values
+        what = "; ".join(str(error).split("; ")[:2])  # the rest repeats both structures
         raise StructureError(f"vmap: {name}={axes!r} does not fit the structure that it speaks of: {what}") from None
+
+
+class _Leaf:
+    """Stands for a leaf, whose values have no place in a message."""
+
+    def __init__(self, x: Any) -> None:
+        self._type = type(x)
+
+    def __repr__(self) -> str:
+        return "an array" if issubclass(self._type, Traced | np.ndarray) else f"a {self._type.__name__}"
 
 
 def _place(x: Any, axis: int | None, path: object, by_name: bool) -> int | None:
@@ -197,7 +210,8 @@ def _evaluate(
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
-    return pytree.unflatten(out_spec, [_leave(y, a, p, batch) for y, a, p in zip(outs, axes, paths, strict=True)])
+    left = [_leave(y, a, p, batch) for y, a, p in zip(outs, axes, paths, strict=True)]
+    return pytree.unflatten(out_spec, own(left, map(id, leaves)))
 
 
 def _one_by_one(fun: Callable[..., Any], spec: Any, leaves: list[Any], batch: Batch) -> Any:

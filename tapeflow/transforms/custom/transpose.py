@@ -18,6 +18,7 @@ from tapeflow.core.wengert import WengertList
 from tapeflow.errors import RuleError
 from tapeflow.recorders import GradientTape
 from tapeflow.recorders.results import conjugate
+from tapeflow.transforms.replay import surely
 
 __all__ = ["seeded", "transposed"]
 
@@ -159,7 +160,7 @@ def _require_linear(
         size = _paired([y if y is None else abs(y) for y in outs], [s if s is None else abs(s) for s in seeds])
         size = size + _paired([abs(plain(g)) for g in shares], [abs(p) for p in probes])
         wrong = abs(there - back) > _tolerance([*shares, *probes]) * size
-    if anywhere(wrong):
+    if surely(wrong):
         raise RuleError(_not_linear(name, remedy))
 
 
@@ -173,7 +174,7 @@ def _require_scaling(apply: Map, probes: list[Any], outs: Sequence[Any], name: s
             else:
                 far = plain(far) / scale
                 wrong = np.max(abs(far - y)) > _tolerance(probes) * np.max(abs(far) + abs(y))
-            if anywhere(wrong):
+            if surely(wrong):
                 raise RuleError(_not_linear(name, remedy))
 
 
