@@ -63,7 +63,7 @@ def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
     if left:
         x0 = _arranged(x0, batched[0], (*free0, *left), (rows, terms) if free0 else (terms,))
         x1 = _arranged(x1, batched[1], (*right, *free1), (terms, columns) if free1 else (terms,))
-        y = _matmul_batch(_matmul, (x0, x1), batched, {})
+        y = _matmul_batch(product, (x0, x1), batched, {})
     else:
         y = _arranged(x0, batched[0], free0, (rows, 1)) * _arranged(x1, batched[1], free1, (1, columns))
     return np.reshape(y, (y.shape[0], *(shape0[k] for k in free0), *(shape1[k] for k in free1)))
@@ -184,14 +184,14 @@ def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
     return xp.matmul(_mT(xp, x0), g)
 
 
-_matmul = _bilinear("matmul", _matmul_left, _matmul_right, _matmul_batch)
+product = _bilinear("matmul", _matmul_left, _matmul_right, _matmul_batch)
 
 
 @implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
     """Matrix product; vectors count as a row on the left and a column on the right."""
     x1, x2, place = _core_axes("matmul", options, *_operands("matmul", options, dtype, x1, x2))
-    return place(_matmul(x1, x2))
+    return place(product(x1, x2))
 
 
 # ---- products over chosen axes: the transpose is the product of the cotangent and the other operand

@@ -39,7 +39,7 @@ binary(np.fmod, 1, lambda xp, x0, x1: -xp.trunc(x0 / x1))
 
 def _power_base(xp: Any, x0: Any, x1: Any) -> Any:
     if isinstance(x1, (int, float)):
-        return x1 * x0 ** (x1 - 1) if x1 != 0 else xp.zeros_like(x0)
+        return 2 * x0 if x1 == 2 else x1 * x0 ** (x1 - 1) if x1 != 0 else xp.zeros_like(x0)
     # x**0 is 1 everywhere, so its slope is 0 even at x = 0, where x**-1 is not finite.
     return x1 * x0 ** xp.where(x1 == 0, 1, x1 - 1)
 

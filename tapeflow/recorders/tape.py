@@ -644,7 +644,7 @@ class GradientTape:
 
     def _sweep(self, targets: list[Any], seeds: list[Any], nodes: list[Entry], release: bool) -> list[Any]:
         wengert = self._wengert
-        xp = (next((backend_for(plain(y)) for y in targets), None) or NUMPY).xp
+        xp = ((targets and backend_for(plain(targets[0]))) or NUMPY).xp
         adjoints: dict[int, Any] = {}
         for y, seed in zip(targets, seeds, strict=True):
             if isinstance(y, Recorded) and y._list is wengert and self.token in y._entry[1]:
