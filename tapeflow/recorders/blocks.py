@@ -146,12 +146,15 @@ def unit_rows(size: int, start: int, stop: int, dtype: Any) -> np.ndarray:
     return np.eye(stop - start, size, start, dtype)
 
 
-def chunks_of(name: str, chunk_size: int | None, vectorize: bool, options: dict[str, Any]) -> Chunks:
+def chunks_of(what: str, chunk_size: int | None, vectorize: bool, options: dict[str, Any]) -> Chunks:
     """How many rows at once, from the options under our and TensorFlow's names."""
+    known = ("memory_budget", "progress", "parallel_iterations", "experimental_use_pfor")
+    if unknown := options.keys() - set(known):
+        raise TypeError(f"{what}: no option is called {min(unknown)!r}; there are {', '.join(known)}")
     pfor = options.pop("experimental_use_pfor", None)
     size = options.pop("parallel_iterations", None)
     return Chunks(
-        name, size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
+        what, size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
     )
 
 

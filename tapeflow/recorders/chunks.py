@@ -12,6 +12,7 @@ import numpy as np
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
 from tapeflow.core.batch import Batch, Batched, spread
+from tapeflow.core.tracer import plain
 from tapeflow.errors import BatchMemoryError
 
 __all__ = ["CACHE", "Chunks", "positive", "row_values"]
@@ -116,29 +117,39 @@ def _comes_from_a_rule(error: Exception) -> bool:
 
 
 class _Rows:
-    """Blocks of rows on their way to one array."""
+    """Blocks of rows on their way to one array; rows that nobody brings are zero."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
-        self.blocks: list[Any] = []
+        self.blocks: list[tuple[int, int, Any]] = []
         self.buffer: Any = None
 
     def put(self, start: int, stop: int, block: Any) -> None:
         """Add a block; plain ones go into one buffer, since joining them at the end would take the memory twice."""
+        if block is None:
+            return
         backend = backend_for(block)
-        if self.buffer is None and (backend is None or stop - start == self.rows):
-            self.blocks.append(block)
+        if backend is None or stop - start == self.rows:
+            self.blocks.append((start, stop, block))
             return
         if self.buffer is None:
-            self.buffer = (backend or NUMPY).xp.empty((self.rows, *block.shape[1:]), block.dtype)
+            self.buffer = backend.xp.zeros((self.rows, *block.shape[1:]), block.dtype)
         self.buffer[start:stop] = block
 
     def whole(self) -> Any:
-        if self.buffer is not None:
+        """All rows, ``None`` if there was no block."""
+        if not self.blocks:
             return self.buffer
-        if len(self.blocks) == 1 or self.blocks[0] is None:
-            return self.blocks[0]
-        return np.concatenate(self.blocks)
+        first, last, block = self.blocks[0]
+        if last - first == self.rows:
+            return block
+        if self.buffer is None:
+            self.buffer = (backend_for(plain(block)) or NUMPY).xp.zeros((self.rows, *block.shape[1:]), block.dtype)
+        parts, end = [], 0
+        for start, stop, block in self.blocks:
+            parts += [self.buffer[end:start], block]
+            end = stop
+        return np.concatenate([*parts, self.buffer[end:]])
 
 
 def row_values(value: Any, batch: Batch | None) -> Any:

@@ -68,7 +68,7 @@ class Flat:
         """
         leaves, spec = pytree.flatten(tree)
         if spec != self.spec:
-            raise StructureError(f"{name} have the structure {spec}, the arguments have {self.spec}")
+            raise StructureError(f"{name} have another structure: {pytree.mismatch(self.spec, spec, name)}")
         chosen = tuple(np.asarray(leaves[k]) for k in self.places)
         for v, x, path in zip(chosen, self.xs, self.names, strict=True):
             if v.shape != x.shape:

@@ -167,6 +167,10 @@ def curve(d: Derivative, f: Fun, x: Any) -> Any:
     return d(lambda y: pull(d, f, y, C), x, along)
 
 
+def twice(d: Derivative, f: Fun, x: Any, v: Any) -> Any:
+    return d(lambda y: d(f, y, v), x, v)
+
+
 def scalar(f: Fun) -> Fun:
     return lambda x: np.sum(f(x) * C)
 
@@ -289,17 +293,17 @@ def by_jacobian(f: Fun, x: Any) -> Any:
     return jacobian(lambda t: f(x * t))(x[0])
 
 
-@means(lambda d, f, x: (lambda v: d(lambda y: d(f, y, v), x, v))(C * x))
+@means(lambda d, f, x: twice(d, f, x, C * x))
 def by_taylor(f: Fun, x: Any) -> Any:
     return taylor(f, x, C * x, 2)[1][1]
 
 
-@means(lambda d, f, x: np.stack([d(lambda y, v=v: d(scalar(f), y, v), x, v) for v in map(unit, range(N))]))
+@means(lambda d, f, x: np.stack([twice(d, scalar(f), x, unit(i)) for i in range(N)]))
 def by_hessian_diagonal(f: Fun, x: Any) -> Any:
     return hessian_diagonal(scalar(f), x)
 
 
-@means(lambda d, f, x: sum(d(lambda y, v=v: d(f, y, v), x, v) for v in map(unit, range(N))))
+@means(lambda d, f, x: sum(twice(d, f, x, unit(i)) for i in range(N)))
 def by_laplacian(f: Fun, x: Any) -> Any:
     return laplacian(f, x)
 
