@@ -540,7 +540,7 @@ def test_products_with_shared_weights_are_products_of_two_matrices(monkeypatch: 
     shapes: list[Any] = []
     from tapeflow.ops import contractions
 
-    primitive = contractions._matmul
+    primitive = contractions.product
     evaluate = primitive.evaluate
     monkeypatch.setattr(primitive, "evaluate", lambda *xs: [shapes.append([x.ndim for x in xs]), evaluate(*xs)][1])
     matrices = RNG.normal(size=(5, 4, 3))
