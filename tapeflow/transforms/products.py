@@ -17,7 +17,7 @@ from tapeflow.transforms._results import output, outward, pull, watch
 __all__ = ["hvp", "jvp", "require_arguments", "vhp", "vjp"]
 
 
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, operator: bool = False) -> tuple[Any, ...]:
     """Evaluate a function, and return with its value the function that pulls cotangents back.
 
     Parameters
@@ -28,12 +28,15 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
         Arguments of `fun`, all of which are differentiated, but for their static leaves.
     has_aux : bool
         Whether `fun` returns auxiliary output.
+    operator : bool
+        Whether to return the pullback as a `scipy.sparse.linalg.LinearOperator` on vectors, of the shape (elements of the
+        primals, elements of the value): the adjoint ``J.H`` of `jacobian_operator`, under whose conditions.
 
     Returns
     -------
     value : pytree of array
         ``fun(*primals)``.
-    pullback : callable
+    pullback : callable, or LinearOperator
         Takes a cotangent of the structure, shapes and dtypes of the value (in place of a static leaf the same or
         ``None``), as often as wanted; returns a tuple with the structure of `primals`.
     aux : Any
@@ -55,7 +58,16 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     >>> y, pullback = vjp(np.multiply, 2.0, 5.0)
     >>> pullback(1.0)
     (np.float64(5.0), np.float64(2.0))
+    >>> import numpy as np
+    >>> value, adjoint = vjp(lambda x: x[:2] * x[2], np.array([1.0, 2.0, 3.0]), operator=True)
+    >>> adjoint @ np.array([1.0, 1.0])
+    array([3., 3., 3.])
     """
+    if operator:
+        from tapeflow.transforms.linearize import linearize  # which needs this module
+
+        value, jacobian, *rest = linearize(fun, *primals, has_aux=has_aux, operator=True)
+        return (value, jacobian.H, *rest)
     chosen = _all(fun, primals)
     with GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         watched = chosen.watch(tape)
