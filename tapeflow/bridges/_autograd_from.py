@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow.bridges._foreign import Function, called
-from tapeflow.transforms.custom_calls import name_of
+from tapeflow.errors import name_of
 
 __all__ = ["from_autograd", "import_autograd"]
 

@@ -19,8 +19,8 @@ from tapeflow.core.tracer import Tracer
 from tapeflow.core.wengert import Recorded
 from tapeflow.errors import NotDifferentiableError, TargetError
 from tapeflow.recorders import Variable
-from tapeflow.transforms.custom_checks import meta
-from tapeflow.transforms.custom_graft import Once
+from tapeflow.transforms.custom.checks import meta
+from tapeflow.transforms.custom.graft import Once
 
 __all__ = ["Foreign", "Toolkit", "called"]
 

@@ -16,8 +16,7 @@ import numpy as np
 
 from tapeflow.bridges._jax_arrays import array_of, fitting, import_jax, jax_array_of, require_kept
 from tapeflow.bridges._local import Call, Local
-from tapeflow.errors import StructureError
-from tapeflow.transforms.custom_calls import name_of
+from tapeflow.errors import StructureError, name_of
 
 __all__ = ["to_jax"]
 

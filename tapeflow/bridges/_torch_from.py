@@ -8,7 +8,7 @@ from typing import Any
 
 from tapeflow.bridges._foreign import Function, called
 from tapeflow.bridges._torch_arrays import array_of, import_torch, tensor_of
-from tapeflow.transforms.custom_calls import name_of
+from tapeflow.errors import name_of
 
 __all__ = ["from_torch"]
 

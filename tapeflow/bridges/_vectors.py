@@ -19,7 +19,7 @@ from tapeflow.recorders.checks import differentiable
 from tapeflow.transforms._args import Chosen
 from tapeflow.transforms._leaves import Partition
 from tapeflow.transforms._results import output
-from tapeflow.transforms.custom_calls import followed
+from tapeflow.transforms.custom.calls import followed
 
 __all__ = ["Layout", "Unknowns", "name_of", "raveled"]
 

@@ -22,7 +22,7 @@ from tapeflow.backends import backend_for
 from tapeflow.core.poles import Trap, at_pole, has_nan
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.core.writes import put, take, write
+from tapeflow.core.writes import put, take
 from tapeflow.errors import RuleError, described
 
 if TYPE_CHECKING:
@@ -218,7 +218,8 @@ def scatter_part(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, r
     if isinstance(g, Traced) or isinstance(old, Traced) or old.__class__ is Pending:
         index = params["index"]
         if k in owned and isinstance(old, Tracer) and isinstance(index, int) and getattr(g, "_level", 0) <= old._level:
-            write(old, index, old[index] + g)  # a buffer that `hand_over` has passed on
+            # A buffer that `hand_over` has passed on. Views of it are adjoints of others, so they are not made stale.
+            old._write((), index, old[index] + g)
             return
         if old.__class__ is not Pending:
             old = adjoints[k] = Pending(scatter, (shape, dtype), old)

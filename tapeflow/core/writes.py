@@ -216,6 +216,8 @@ def write(x: Any, index: Any, value: Any) -> None:
     if isinstance(value, Tracer):
         if hasattr(value, "read"):
             value = value.read()
+        while isinstance(value, Tracer) and value._level > x._level and not value._open:
+            value = value._value  # of a level that is over
         if isinstance(value, Tracer) and value._level > x._level:
             raise written_across(x.shape)
         if _is_done(x, index, value):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import Batched
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer, plain, settled
 from tapeflow.ops.assembly import assemble, holds_traced
@@ -25,8 +26,10 @@ def as_array(argument: Any) -> Any:
 def agreed(values: Any) -> Any:
     """Plain values to decide by. Those of a batch must be the same for all its elements; else it is gone through."""
     values = held = plain(values)
-    while isinstance(held, Tracer):
+    while isinstance(held, Batched):
         held = held._value
+    if isinstance(held, Tracer):
+        return settled(held)
     if held is values:
         return values
     each = np.reshape(held, (-1, *values.shape))

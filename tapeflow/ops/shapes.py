@@ -507,7 +507,9 @@ def _framed(array: Any, widths: Any, constant_values: Any, unknown: dict[str, An
 def constant_like(a: Any, value: Any) -> Any:
     """Make an array a constant of the level of a traced one, into which traced values can be written."""
     a = a.read() if hasattr(a, "read") else a
-    return a._lift(value) if isinstance(a, Tracer) and a._open and value.dtype.kind in "fc" else value
+    while isinstance(a, Tracer) and not a._open:
+        a = a._value  # of a level that is over
+    return a._lift(value) if isinstance(a, Tracer) and value.dtype.kind in "fc" else value
 
 
 def _template(a: Any) -> Any:

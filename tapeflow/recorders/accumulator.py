@@ -73,7 +73,8 @@ class ForwardAccumulator:
         leaves, spec, paths = pytree.flatten_with_paths(primals, "primals")
         tangent_leaves, tangent_spec = pytree.flatten(tangents)
         if tangent_spec != spec:
-            raise StructureError(f"primals and tangents differ in structure: {spec} and {tangent_spec}")
+            how = pytree.mismatch(spec, tangent_spec, "tangents")
+            raise StructureError(f"primals and tangents differ in structure: {how}")
         # Further out than the accumulator, so that primal values stay free of it.
         self._batch = batched if isinstance(batched, Batch) else _batch_of(tangent_leaves, paths) if batched else None
         self.level = next_level()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
-from tapeflow.core.batch import Batch, Batched
+from tapeflow.core.batch import Batch, Batched, spread
+from tapeflow.core.tracer import plain
 from tapeflow.errors import BatchMemoryError
 
-__all__ = ["CACHE", "Chunks", "row_values"]
+__all__ = ["CACHE", "Chunks", "positive", "row_values"]
 
 # A pass holds a few arrays of a batch at a time.
 BUDGET = 2**28
@@ -25,11 +27,22 @@ CACHE = 2**20
 Evaluate = Callable[[int, int, Batch | None], list[Any]]
 
 
+def positive(given: Any, option: str, name: str) -> int | None:
+    """A number of rows or bytes that was given to the function `name`, checked; or ``None``."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+        raise ValueError(f"{name}: {option}={given!r}: expected a positive integer, or None")
+    return int(given)
+
+
 class Chunks:
     """Evaluate the rows of a Jacobian in batches as large as they may be.
 
     Parameters
     ----------
+    name : str
+        Who was given the options, for messages.
     chunk_size : int, optional
         Rows in a batch. If not given, as many as fit into a cache; fewer if an array of the batch would exceed an eighth
         of the budget.
@@ -43,16 +56,15 @@ class Chunks:
 
     def __init__(
         self,
+        name: str,
         chunk_size: int | None = None,
         memory_budget: int | None = None,
         vectorize: bool = True,
         progress: bool = False,
     ) -> None:
-        for name, given in (("chunk_size", chunk_size), ("memory_budget", memory_budget)):
-            if given is not None and (isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1):
-                raise ValueError(f"{name}={given!r}: expected a positive integer, or None")
-        self.chunk_size = chunk_size
-        self.limit = None if chunk_size else max((memory_budget or BUDGET) // ARRAYS, 1)
+        self.chunk_size = positive(chunk_size, "chunk_size", name)
+        budget = positive(memory_budget, "memory_budget", name) or BUDGET
+        self.limit = None if chunk_size else max(budget // ARRAYS, 1)
         self.vectorize = vectorize
         self.progress = progress
 
@@ -61,7 +73,8 @@ class Chunks:
 
         It returns a list of arrays with the rows along their first axis, or ``None`` in the place of such an array.
         Without a batch it is asked for a single row: when a rule that was called with a batch raises, there are no
-        more of them, and if it raises for a row as well, that is its own error.
+        more of them, and if it raises for a row as well, that is its own error. What a user's function raises by itself
+        is not tried again.
         """
         size = self._first_size(rows, row_bytes, cache)
         limit, vectorize = self.limit, self.vectorize
@@ -78,8 +91,8 @@ class Chunks:
                     size = min(size - 1, int((stop - start) * error.fraction)) or 1
                     limit = None if size == 1 else limit
                     continue
-                except (TypeError, ValueError, AttributeError):  # a rule that wants plain arrays
-                    if batch is None:
+                except (TypeError, ValueError, AttributeError) as error:  # a rule that wants plain arrays
+                    if batch is None or not _comes_from_a_rule(error):
                         raise
                     vectorize = False
                     continue
@@ -97,30 +110,46 @@ class Chunks:
         return max(1, min(size, rows // 20)) if self.progress else size
 
 
+def _comes_from_a_rule(error: Exception) -> bool:
+    """Whether an exception went through the engine, as those of rules do, and not straight out of the user's function."""
+    frames = walk_tb(error.__traceback__)
+    return any(f.f_globals.get("__name__", "").startswith("tapeflow.core.") for f, _ in frames)
+
+
 class _Rows:
-    """Blocks of rows on their way to one array."""
+    """Blocks of rows on their way to one array; rows that nobody brings are zero."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
-        self.blocks: list[Any] = []
+        self.blocks: list[tuple[int, int, Any]] = []
         self.buffer: Any = None
 
     def put(self, start: int, stop: int, block: Any) -> None:
         """Add a block; plain ones go into one buffer, since joining them at the end would take the memory twice."""
+        if block is None:
+            return
         backend = backend_for(block)
-        if self.buffer is None and (backend is None or stop - start == self.rows):
-            self.blocks.append(block)
+        if backend is None or stop - start == self.rows:
+            self.blocks.append((start, stop, block))
             return
         if self.buffer is None:
-            self.buffer = (backend or NUMPY).xp.empty((self.rows, *block.shape[1:]), block.dtype)
+            self.buffer = backend.xp.zeros((self.rows, *block.shape[1:]), block.dtype)
         self.buffer[start:stop] = block
 
     def whole(self) -> Any:
-        if self.buffer is not None:
+        """All rows, ``None`` if there was no block."""
+        if not self.blocks:
             return self.buffer
-        if len(self.blocks) == 1 or self.blocks[0] is None:
-            return self.blocks[0]
-        return np.concatenate(self.blocks)
+        first, last, block = self.blocks[0]
+        if last - first == self.rows:
+            return block
+        if self.buffer is None:
+            self.buffer = (backend_for(plain(block)) or NUMPY).xp.zeros((self.rows, *block.shape[1:]), block.dtype)
+        parts, end = [], 0
+        for start, stop, block in self.blocks:
+            parts += [self.buffer[end:start], block]
+            end = stop
+        return np.concatenate([*parts, self.buffer[end:]])
 
 
 def row_values(value: Any, batch: Batch | None) -> Any:
@@ -131,7 +160,7 @@ def row_values(value: Any, batch: Batch | None) -> Any:
         return np.reshape(value, (1, *value.shape))
     if isinstance(value, Batched) and value._batch is batch:
         return value._value
-    return np.copy(np.broadcast_to(value, (batch.size, *value.shape)))
+    return np.copy(spread(value, batch.size))
 
 
 @contextmanager

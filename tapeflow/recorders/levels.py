@@ -24,8 +24,10 @@ def still_traced(value: Any) -> Any:
 
 def with_value(value: Any, inner: Any) -> Any:
     """A copy of a traced value that holds another value of the outer level."""
-    if isinstance(value, Dual):
-        return dual(inner, value._tangent, value._accumulator)
+    if not isinstance(value, Recorded):
+        new = value._twin()
+        new._value = inner
+        return new
     wengert = value._list
     wengert.special = True
     return wengert.enter(inner, [wengert.tick(), value._entry[1], identity_edge, value._entry, None])

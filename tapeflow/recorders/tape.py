@@ -499,7 +499,7 @@ class GradientTape:
         """Check a question for Jacobians, and answer it target by target."""
         unconnected = check_unconnected(unconnected)
         check = options.pop("check", False)
-        chunks = blocks.chunks_of(chunk_size, vectorize, options)
+        chunks = blocks.chunks_of(what, chunk_size, vectorize, options)
         self._require_answer(what)
         leaves, target_spec, target_paths = pytree.flatten_with_paths(target, "target")
         targets = [self._target(y, p) for y, p in zip(leaves, target_paths, strict=True)]
@@ -574,7 +574,8 @@ class GradientTape:
             if seed_spec != spec and len(seeds) != len(leaves):
                 raise SeedError(f"{len(leaves)} target(s), but {len(seeds)} output_gradients")
             if seed_spec != spec:
-                raise SeedError(f"output_gradients have the structure {seed_spec}, target has {spec}")
+                how = pytree.mismatch(spec, seed_spec, "output_gradients")
+                raise SeedError(f"output_gradients have another structure than target: {how}")
         return leaves, [seed_for(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
 
     def _target(self, value: Any, path: object) -> Any:
@@ -664,7 +665,7 @@ class GradientTape:
             if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
                 adjoints = dict(given)
                 sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
-        return own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
+        return own([adjoints.get(n[0]) for n in nodes], map(id, given.values()))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
@@ -684,7 +685,6 @@ class GradientTape:
             g = (backend_for(plain(source)) or NUMPY).xp.zeros(source.shape, source.dtype)[()]
         if g is None:
             return None
-        if g.dtype.kind == "c":
-            g = conjugate(g)
+        g = conjugate(g)
         others = self._wengert.members.keys() - {self.token}
         return lifted_like(g, source, self._wengert.level, others)

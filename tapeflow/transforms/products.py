@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.tracer import Tracer
 from tapeflow.errors import NotDifferentiableError, SeedError, SeedTypeError, StructureError
 from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.recorders.checks import fit_seed
-from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
-from tapeflow.transforms._leaves import Partition
+from tapeflow.transforms._args import Chosen, scalar_output, split_aux
+from tapeflow.transforms._leaves import Partition, as_array, distinct
 from tapeflow.transforms._results import output, outward, pull, watch
 
-__all__ = ["distinct", "hvp", "jvp", "vhp", "vjp"]
+__all__ = ["hvp", "jvp", "require_arguments", "vhp", "vjp"]
 
 
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, operator: bool = False) -> tuple[Any, ...]:
     """Evaluate a function, and return with its value the function that pulls cotangents back.
 
     Parameters
@@ -29,12 +28,15 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
         Arguments of `fun`, all of which are differentiated, but for their static leaves.
     has_aux : bool
         Whether `fun` returns auxiliary output.
+    operator : bool
+        Whether to return the pullback as a `scipy.sparse.linalg.LinearOperator` on vectors, of the shape (elements of the
+        primals, elements of the value): the adjoint ``J.H`` of `jacobian_operator`, under whose conditions.
 
     Returns
     -------
     value : pytree of array
         ``fun(*primals)``.
-    pullback : callable
+    pullback : callable, or LinearOperator
         Takes a cotangent of the structure, shapes and dtypes of the value (in place of a static leaf the same or
         ``None``), as often as wanted; returns a tuple with the structure of `primals`.
     aux : Any
@@ -56,7 +58,16 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     >>> y, pullback = vjp(np.multiply, 2.0, 5.0)
     >>> pullback(1.0)
     (np.float64(5.0), np.float64(2.0))
+    >>> import numpy as np
+    >>> value, adjoint = vjp(lambda x: x[:2] * x[2], np.array([1.0, 2.0, 3.0]), operator=True)
+    >>> adjoint @ np.array([1.0, 1.0])
+    array([3., 3., 3.])
     """
+    if operator:
+        from tapeflow.transforms.linearize import linearize  # which needs this module
+
+        value, jacobian, *rest = linearize(fun, *primals, has_aux=has_aux, operator=True)
+        return (value, jacobian.H, *rest)
     chosen = _all(fun, primals)
     with GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         watched = chosen.watch(tape)
@@ -188,7 +199,7 @@ def vhp(fun: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[An
     >>> vhp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     array([ 6., 12.])
     """
-    _require_arguments("vhp", primals, cotangents, "cotangents")
+    require_arguments("vhp", primals, cotangents, "cotangents")
     chosen = _all(fun, primals)
     vectors, where = _split(chosen, cotangents, "cotangents")
     with GradientTape(watch_accessed_variables=False) as tape:
@@ -226,7 +237,7 @@ def _forward(
     fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], name: str
 ) -> tuple[Chosen, ForwardAccumulator]:
     """The arguments, and an accumulator for their leaves and tangents."""
-    _require_arguments(name, primals, tangents, "tangents")
+    require_arguments(name, primals, tangents, "tangents")
     chosen = _all(fun, primals)
     directions, where = _split(chosen, tangents, "tangents")
     leaves = distinct(chosen.leaves)
@@ -242,7 +253,7 @@ def _forward(
 def _check(seeds: list[Any], likes: list[Any], partition: Partition, name: str, optional: bool = False) -> None:
     """Check cotangents or tangents against the values they belong to, and name the one that does not fit."""
     for k, (seed, like) in enumerate(zip(seeds, likes, strict=True)):
-        like = like if is_value(like) else np.asarray(like)
+        like = as_array(like)
         if seed is None and not optional:
             raise SeedTypeError(
                 f"{partition.place(k, name)} is None; pass an array of shape {like.shape}, zeros for zero"
@@ -251,7 +262,14 @@ def _check(seeds: list[Any], likes: list[Any], partition: Partition, name: str, 
             fit_seed(seed, like, partition.place(k, name))
 
 
-def _require_arguments(name: str, primals: Any, vectors: Any, what: str) -> None:
+def require_arguments(name: str, primals: Any, vectors: Any, what: str) -> None:
+    """Check that primals and vectors are tuples of arguments, one for each.
+
+    Raises
+    ------
+    StructureError
+        If they are not.
+    """
     for given, called in ((primals, "primals"), (vectors, what)):
         if not isinstance(given, (tuple, list)):
             raise StructureError(
@@ -265,15 +283,3 @@ def _twins(accumulator: ForwardAccumulator, chosen: Chosen) -> list[Any]:
     twins = [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
     accumulator.primals = None  # a cycle, which would hold the arguments until the next garbage collection
     return twins
-
-
-def distinct(leaves: list[Any]) -> list[Any]:
-    """The leaves, with another handle in place of a traced value that is there already."""
-    if len(leaves) == len(set(map(id, leaves))):
-        return leaves
-    seen: set[int] = set()
-    distinct = []
-    for x in leaves:
-        distinct.append(x._twin() if id(x) in seen and isinstance(x, Tracer) else x)
-        seen.add(id(x))
-    return distinct

@@ -22,7 +22,7 @@ from tapeflow.core.tracer import Tracer, plain
 from tapeflow.core.writes import Step, assigned, refreshes, relate, take, viewed
 from tapeflow.errors import TapeStateError, TracedConversionError, missing_rule
 
-__all__ = ["Direction", "Program", "Replay"]
+__all__ = ["Direction", "Program", "Replay", "surely"]
 
 
 class Instruction(NamedTuple):
@@ -316,3 +316,13 @@ def direction(value: Any, program: Program, slot: int | None) -> Direction:
     new._program = program
     new._slot = slot
     return new
+
+
+def surely(mask: Any) -> bool:
+    """Whether any element of a mask is known to be true, of any element of a batch: for what is an error then."""
+    held = mask
+    while isinstance(held, Tracer):
+        if isinstance(held, Direction):
+            return False
+        held = held._value
+    return bool(np.any(held))

@@ -419,13 +419,13 @@ def test_structures_of_arguments_results_and_gradients() -> None:
 def test_a_gradient_of_another_structure_is_refused() -> None:
     f = custom_vjp(lambda tree: tree["a"] * 2)
     f.defvjp(lambda tree: (tree["a"] * 2, None), lambda r, g: ({"b": g},))
-    with pytest.raises(RuleError, match=r"argument 0: expected the structure .*'a'.*, found .*'b'"):
+    with pytest.raises(RuleError, match=r"argument 0: the result is a dict of 1 \('b'\), expected a dict of 1 \('a'\)"):
         grad(f)({"a": 1.0})
     f.defvjp(lambda tree: (tree["a"] * 2, None), lambda r, g: (None,))
     assert grad(f)({"a": 1.0}) == {"a": 0.0}
     g = custom_jvp(lambda x: {"a": x})
     g.defjvp(lambda p, t: ({"a": p[0]}, t[0]))
-    with pytest.raises(RuleError, match=r"the jvp of .*: expected the structure"):
+    with pytest.raises(RuleError, match=r"the jvp of .*: the result is a leaf, expected a dict of 1 \('a'\)"):
         jvp(g, (1.0,), (1.0,))
 
 

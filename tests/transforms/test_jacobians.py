@@ -227,3 +227,38 @@ def test_bad_input(mode: Any) -> None:
         mode(lambda x: "nothing")(X)
     with pytest.raises(ValueError, match="chunk_size=0: expected a positive integer"):
         mode(np.sin, chunk_size=0)
+
+
+# ---- results that depend on some of the arguments, in chunks that hold none of these
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, None])
+def test_columns_on_which_a_result_does_not_depend_are_zero(mode: Any, chunk_size: int | None) -> None:
+    def f(p: Any) -> Any:
+        return {"a": p["a"] * 2, "b": np.sum(p["b"] ** 2), "both": p["a"][0] * p["b"], "none": np.ones(2)}
+
+    for junk in range(3):
+        np.full(6, 1e300 * junk)  # what an array that nobody fills may hold
+        j = mode(f, chunk_size=chunk_size)({"a": X[:2], "b": X[2:]})
+        np.testing.assert_array_equal(j["a"]["a"], 2 * np.eye(2))
+        np.testing.assert_array_equal(j["a"]["b"], np.zeros((2, 2)))
+        np.testing.assert_array_equal(j["b"]["a"], np.zeros(2))
+        np.testing.assert_array_equal(j["b"]["b"], 2 * X[2:])
+        np.testing.assert_array_equal(j["both"]["a"], np.stack([X[2:], [0, 0]], axis=1))
+        np.testing.assert_array_equal(j["none"]["b"], np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_size", [1, 2, 3])
+def test_chunks_of_which_some_depend_on_an_outer_value(mode: Any, chunk_size: int) -> None:
+    def norm(t: Any) -> Any:
+        def f(a: Any, b: Any, c: Any) -> Any:
+            return a * 3 + b * t + c * 5
+
+        blocks = mode(f, argnums=(0, 1, 2), chunk_size=chunk_size)(X[:2], X[:2], X[:2])
+        return sum(np.sum(block**2) for block in blocks)
+
+    np.testing.assert_allclose(norm(2.0), 2 * (9 + 4 + 25))
+    np.testing.assert_allclose(grad(norm)(2.0), 8)
+    np.testing.assert_allclose(jvp(norm, (2.0,), (1.0,))[1], 8)

@@ -19,6 +19,7 @@ from tapeflow import (
     jacobian,
     jacobian_operator,
     linearize,
+    vjp,
 )
 from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, TargetError
 
@@ -307,3 +308,27 @@ def test_bad_input() -> None:
         hessian_operator(lambda x: x, X)
     with pytest.raises(ValueError, match="dimension mismatch"):
         jacobian_operator(model, X) @ np.ones(5)
+
+
+def test_vjp_gives_the_adjoint_as_an_operator() -> None:
+    def f(p: Any) -> Any:
+        return {"u": np.tanh(p["a"] @ p["a"].T), "v": p["b"] * 2}, "aux"
+
+    p = {"a": np.arange(6.0).reshape(2, 3) / 5, "b": np.float64(0.5)}
+    value, adjoint, aux = vjp(f, p, has_aux=True, operator=True)
+    plain, pullback, _ = vjp(f, p, has_aux=True)
+    assert adjoint.shape == (7, 5)
+    assert aux == "aux"
+    np.testing.assert_array_equal(value["u"], plain["u"])
+    w = np.arange(5.0)
+    pulled = pullback({"u": w[:4].reshape(2, 2), "v": w[4]})[0]
+    np.testing.assert_allclose(adjoint @ w, [*pulled["a"].ravel(), pulled["b"]])
+    np.testing.assert_allclose(adjoint @ np.eye(5), (adjoint.H @ np.eye(7)).T)
+
+
+def test_the_adjoint_of_a_complex_function() -> None:
+    z = np.array([1.0 + 2.0j, 0.5 - 1.0j])
+    f = lambda z: np.exp(z) * z[0]  # noqa: E731
+    _, adjoint = vjp(f, z, operator=True)
+    w = np.array([1.0 - 1.0j, 2.0j])
+    np.testing.assert_allclose(adjoint @ w, vjp(f, z)[1](w)[0])

@@ -11,9 +11,9 @@ from typing import Any
 from tapeflow import pytree
 from tapeflow.core.tracer import Tracer, plain
 from tapeflow.errors import MissingRuleError, RuleError
-from tapeflow.transforms.custom_base import Custom, ReverseRule, grafted
-from tapeflow.transforms.custom_calls import Capture, followed, reading, resolved
-from tapeflow.transforms.custom_trees import (
+from tapeflow.transforms.custom.base import Custom, ReverseRule, grafted
+from tapeflow.transforms.custom.calls import Capture, followed, reading, resolved
+from tapeflow.transforms.custom.trees import (
     Tree,
     is_result,
     is_traced,

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tapeflow.core import stack
-from tapeflow.core.batch import Batch, Batched, batched
+from tapeflow.core.batch import Batch, Batched, batched, spread
 from tapeflow.core.forward import Dual
 from tapeflow.core.primitive import Primitive, Rule, Traced, bind
 from tapeflow.core.tracer import Tracer, plain
@@ -108,7 +108,7 @@ class Graft(Primitive):
         mask = tuple(isinstance(a, Batched) and a._batch is batch for a in operands)
         values = [a._value if m else a for a, m in zip(operands, mask, strict=True)]
         values[self._inputs :] = [
-            v if m else _spread(v, batch) for v, m in zip(values[self._inputs :], mask[self._inputs :], strict=True)
+            v if m else spread(v, batch.size) for v, m in zip(values[self._inputs :], mask[self._inputs :], strict=True)
         ]
         out = self(*values, layers=(*layers, (batch, mask)))
         return tuple(batched(y, batch) for y in out) if isinstance(out, tuple) else batched(out, batch)
@@ -197,7 +197,7 @@ def _left(value: Any, batch: Batch, own: bool) -> Any:
         return batched(np.moveaxis(inner, 0, 1) if own else inner, value._batch)
     mine = isinstance(value, Batched) and value._batch is batch
     if own:
-        return value._value if mine else _spread(value, batch)
+        return value._value if mine else spread(value, batch.size)
     return np.sum(value._value, axis=0) if mine else value * batch.size
 
 
@@ -223,7 +223,3 @@ def _depths(values: Sequence[Any]) -> set[int]:
             found.add(value._level)
             value = value._value
     return found
-
-
-def _spread(value: Any, batch: Batch) -> Any:
-    return np.broadcast_to(value, (batch.size, *np.shape(value)))

@@ -17,8 +17,8 @@ from tapeflow.core.batch import each
 from tapeflow.core.primitive import Primitive, Rule
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import MissingRuleError, NotDifferentiableError, TapeError, TracedConversionError
-from tapeflow.transforms.custom_checks import meta
-from tapeflow.transforms.derived import seeded
+from tapeflow.transforms.custom.checks import meta
+from tapeflow.transforms.custom.transpose import seeded
 
 __all__ = ["attempted", "opaque"]
 

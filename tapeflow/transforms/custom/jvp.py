@@ -9,9 +9,9 @@ from typing import Any
 from tapeflow import pytree
 from tapeflow.core.tracer import plain
 from tapeflow.errors import MissingRuleError, RuleError, StructureError
-from tapeflow.transforms.custom_base import Custom, ForwardRule, grafted
-from tapeflow.transforms.custom_calls import Capture, followed, reading, resolved
-from tapeflow.transforms.custom_trees import Tree, is_result, is_traced, normal, tangents_of
+from tapeflow.transforms.custom.base import Custom, ForwardRule, grafted
+from tapeflow.transforms.custom.calls import Capture, followed, reading, resolved
+from tapeflow.transforms.custom.trees import Tree, is_result, is_traced, normal, tangents_of
 
 __all__ = ["custom_jvp"]
 

@@ -19,12 +19,7 @@ from tapeflow.core.wengert import Entry, Recorded, WengertList
 from tapeflow.errors import StructureError
 from tapeflow.recorders import GradientTape, Variable
 
-__all__ = ["Capture", "followed", "guarded", "name_of", "reading", "resolved", "signature_of"]
-
-
-def name_of(fun: Any) -> str:
-    """What to call a function in messages."""
-    return str(getattr(fun, "__name__", None) or repr(fun))
+__all__ = ["Capture", "followed", "guarded", "reading", "resolved", "signature_of"]
 
 
 def followed(value: Any) -> bool:

@@ -84,5 +84,5 @@ def spread_over(value: Any, spec: Any, what: str) -> list[Any]:
         return [None] * spec.num_leaves
     leaves, found = pytree.flatten(value)
     if found != spec:
-        raise RuleError(f"{what}: expected the structure {spec}, found {found}")
+        raise RuleError(f"{what}: {pytree.mismatch(spec, found, 'the result')}")
     return leaves

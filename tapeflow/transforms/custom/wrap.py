@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.core.batch import spread
 from tapeflow.core.primitive import Rule
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import MissingRuleError, NotDifferentiableError, RuleError
-from tapeflow.transforms.custom_checks import as_outputs, fitted, meta
-from tapeflow.transforms.custom_graft import Once, raw
-from tapeflow.transforms.custom_opaque import attempted, opaque
-from tapeflow.transforms.custom_primitive import UserPrimitive
-from tapeflow.transforms.derived import conjugated, transposed
-from tapeflow.transforms.differences import central, complex_step
+from tapeflow.recorders.results import conjugate
+from tapeflow.transforms.custom.checks import as_outputs, fitted, meta
+from tapeflow.transforms.custom.differences import central, complex_step
+from tapeflow.transforms.custom.graft import Once, raw
+from tapeflow.transforms.custom.opaque import attempted, opaque
+from tapeflow.transforms.custom.primitive import UserPrimitive
+from tapeflow.transforms.custom.transpose import transposed
 
 __all__ = ["Wrapped", "wrap"]
 
@@ -66,7 +68,7 @@ class Wrapped(UserPrimitive):
 
     def _whole_batch(self, primitive: Any, values: Sequence[Any], batched: Sequence[bool], params: Any) -> Any:
         size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
-        whole = (v if b else np.broadcast_to(v, (size, *np.shape(v))) for v, b in zip(values, batched, strict=True))
+        whole = (v if b else spread(v, size) for v, b in zip(values, batched, strict=True))
         return self._stacked(*whole, **params)
 
     # ---- the two modes
@@ -123,8 +125,8 @@ class Wrapped(UserPrimitive):
             shares = _for_each(found, len(xs), what, "argument")
             return [_or_zeros(fitted(shares[k], *meta(xs[k]), f"{what}, argument {k}"), xs[k]) for k in floating]
 
-        found = dict(zip(floating, attempted(what, call, [conjugated(g) for g in gs], y, xs), strict=True))
-        return [conjugated(found.get(k)) for k in range(len(xs))]
+        found = dict(zip(floating, attempted(what, call, [conjugate(g) for g in gs], y, xs), strict=True))
+        return [conjugate(found.get(k)) for k in range(len(xs))]
 
     def _checked_jvp(self, ts: Sequence[Any], xs: list[Any], ys: list[Any], params: dict[str, Any]) -> list[Any]:
         what = f"the jvp of {self.name}"
@@ -146,7 +148,7 @@ class Wrapped(UserPrimitive):
         ts = _zeros_for_missing([t if k == i else None for k in range(len(xs))], xs)
         return self._checked_jvp(ts, xs, ys, params)
 
-    def _by_jacobian(self, xs: list[Any], ys: list[Any], params: dict[str, Any]) -> _Columns:
+    def _by_jacobian(self, xs: list[Any], ys: list[Any], params: dict[str, Any]) -> _Jacobian:
         floating = [k for k, x in enumerate(xs) if x.dtype.kind in "fc"]
         if any(xs[k].dtype.kind == "c" for k in floating) and any(y.dtype.kind != "c" for y in ys):
             raise NotDifferentiableError(
@@ -161,7 +163,7 @@ class Wrapped(UserPrimitive):
         rows = [[next(found) for _ in floating] for _ in ys]
         blocks: dict[int, dict[complex, list[Any]]]
         blocks = {k: {1: [row[n] for row in rows]} for n, k in enumerate(floating)}
-        return _Columns(xs, ys, self._lead, lambda i: blocks.get(i, {}))
+        return _Jacobian(xs, ys, self._lead, lambda i: blocks.get(i, {}))
 
     def _blocks(self, found: Any, xs: list[Any], ys: list[Any]) -> list[list[Any]]:
         """The Jacobians, a row for each result, with one axis for the entries of an argument."""
@@ -185,7 +187,7 @@ class Wrapped(UserPrimitive):
 
     # ---- finite differences
 
-    def _differences(self, xs: list[Any], ys: list[Any], params: dict[str, Any]) -> _Columns:
+    def _differences(self, xs: list[Any], ys: list[Any], params: dict[str, Any]) -> _Jacobian:
         method = self._rules["fd"]
         if not method:
             raise MissingRuleError(
@@ -204,7 +206,7 @@ class Wrapped(UserPrimitive):
             return self._quotient(xs, ys, ts, params)
 
         traced = any(isinstance(v, Tracer) for v in xs)
-        return _Columns(xs, ys, self._lead, blocks, None if traced else direct)
+        return _Jacobian(xs, ys, self._lead, blocks, None if traced else direct)
 
     def _quotient(self, xs: Sequence[Any], ys: Sequence[Any], ts: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         quotients = central if self._rules["fd"] == "central" else complex_step
@@ -231,7 +233,7 @@ class Wrapped(UserPrimitive):
         return lambda *xs: _listed(self._evaluate(*xs, **params))
 
 
-class _Columns:
+class _Jacobian:
     """A Jacobian by its columns.
 
     For each operand and each unit (1, for difference quotients of complex operands also 1j) there is a block for each

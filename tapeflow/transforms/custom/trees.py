@@ -12,8 +12,8 @@ from tapeflow.backends import backend_for
 from tapeflow.core.tracer import Tracer
 from tapeflow.errors import RuleError
 from tapeflow.recorders import Variable
-from tapeflow.transforms.custom_calls import guarded
-from tapeflow.transforms.custom_checks import fitted, meta, spread_over
+from tapeflow.transforms.custom.calls import guarded
+from tapeflow.transforms.custom.checks import fitted, meta, spread_over
 
 __all__ = [
     "Tree",

@@ -13,10 +13,10 @@ import numpy as np
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Primitive, Rule, Traced, bind
 from tapeflow.core.reverse import fit
-from tapeflow.errors import MissingRuleError, StructureError, TracedConversionError
-from tapeflow.transforms.custom_checks import as_outputs, fitted, meta
-from tapeflow.transforms.custom_opaque import attempted
-from tapeflow.transforms.derived import seeded, transposed
+from tapeflow.errors import MissingRuleError, StructureError, TracedConversionError, name_of
+from tapeflow.transforms.custom.checks import as_outputs, fitted, meta
+from tapeflow.transforms.custom.opaque import attempted
+from tapeflow.transforms.custom.transpose import seeded, transposed
 
 __all__ = ["UserPrimitive", "primitive"]
 
@@ -47,7 +47,7 @@ class UserPrimitive(Primitive):
         batch: Callable[..., Any] | None = None,
         nout: int | None = None,
     ) -> None:
-        name = str(name or getattr(function, "__name__", None) or repr(function))
+        name = str(name or name_of(function))
         super().__init__(
             name, self._evaluate, elementwise=elementwise, linear=linear, batch=batch, refuses=True, check=self._check
         )

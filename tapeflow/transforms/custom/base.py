@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
-from tapeflow.errors import StructureError
-from tapeflow.transforms.custom_calls import followed, name_of, signature_of
-from tapeflow.transforms.custom_graft import graft
-from tapeflow.transforms.custom_trees import Tree, zeros_for_missing
-from tapeflow.transforms.derived import conjugated, transposed
+from tapeflow.errors import StructureError, name_of
+from tapeflow.recorders.results import conjugate
+from tapeflow.transforms.custom.calls import followed, signature_of
+from tapeflow.transforms.custom.graft import graft
+from tapeflow.transforms.custom.transpose import transposed
+from tapeflow.transforms.custom.trees import Tree, zeros_for_missing
 
 __all__ = ["Custom", "ForwardRule", "ReverseRule", "grafted"]
 
@@ -30,8 +31,8 @@ class ReverseRule:
 
     def pull(self, xp: Any, kept: Sequence[Any], cotangents: list[Any]) -> list[Any]:
         """Conjugated at both ends: for the rule a gradient is the direction of steepest ascent."""
-        found = self._pull(kept, [conjugated(g) for g in cotangents])
-        return [conjugated(c) for c in found]
+        found = self._pull(kept, [conjugate(g) for g in cotangents])
+        return [conjugate(c) for c in found]
 
     def push(self, kept: Sequence[Any], tangents: list[Any]) -> list[Any]:
         """Tangents of the results."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tapeflow.errors import RuleError, StructureError
-from tapeflow.transforms.custom_base import Custom, ReverseRule, grafted
-from tapeflow.transforms.custom_calls import Capture, followed, reading, resolved
-from tapeflow.transforms.custom_trees import (
+from tapeflow.transforms.custom.base import Custom, ReverseRule, grafted
+from tapeflow.transforms.custom.calls import Capture, followed, reading, resolved
+from tapeflow.transforms.custom.trees import (
     Tree,
     flat_shares_of,
     is_result,

@@ -17,8 +17,10 @@ from tapeflow.core.tracer import Tracer, anywhere, plain
 from tapeflow.core.wengert import WengertList
 from tapeflow.errors import RuleError
 from tapeflow.recorders import GradientTape
+from tapeflow.recorders.results import conjugate
+from tapeflow.transforms.replay import surely
 
-__all__ = ["conjugated", "seeded", "transposed"]
+__all__ = ["seeded", "transposed"]
 
 Meta = tuple[tuple[int, ...], Any]
 Map = Callable[..., Sequence[Any]]
@@ -104,13 +106,8 @@ def _recorded(apply: Map, probes: list[Any], seeds: Sequence[Any]) -> tuple[list
     if any(y is not None and not there and anywhere(y != 0) for y, there in zip(values, on_tape, strict=True)):
         return None, []
     pairs = [(y, s) for y, s, there in zip(outs, seeds, on_tape, strict=True) if there and s is not None]
-    shares = tape.gradient([y for y, _ in pairs], inputs, [conjugated(s) for _, s in pairs], "zero")
-    return values, [conjugated(g) for g in shares]
-
-
-def conjugated(x: Any) -> Any:
-    """The complex conjugate; what is real, or ``None``, is returned as it is."""
-    return x if x is None or x.dtype.kind != "c" else np.conjugate(x)
+    shares = tape.gradient([y for y, _ in pairs], inputs, [conjugate(s) for _, s in pairs], "zero")
+    return values, [conjugate(g) for g in shares]
 
 
 def _probe(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -163,7 +160,7 @@ def _require_linear(
         size = _paired([y if y is None else abs(y) for y in outs], [s if s is None else abs(s) for s in seeds])
         size = size + _paired([abs(plain(g)) for g in shares], [abs(p) for p in probes])
         wrong = abs(there - back) > _tolerance([*shares, *probes]) * size
-    if anywhere(wrong):
+    if surely(wrong):
         raise RuleError(_not_linear(name, remedy))
 
 
@@ -177,7 +174,7 @@ def _require_scaling(apply: Map, probes: list[Any], outs: Sequence[Any], name: s
             else:
                 far = plain(far) / scale
                 wrong = np.max(abs(far - y)) > _tolerance(probes) * np.max(abs(far) + abs(y))
-            if anywhere(wrong):
+            if surely(wrong):
                 raise RuleError(_not_linear(name, remedy))
 
 
