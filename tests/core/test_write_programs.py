@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeflow import ForwardAccumulator, GradientTape, grad
+from tapeflow import ForwardAccumulator, GradientTape, grad, jacfwd, jacrev, jvp
 
 Array = Any
 
@@ -134,3 +134,26 @@ def test_second_derivatives(mode: str, seed: int) -> None:
         got = grad(slope, (0, 1))(X, Y)
     for g, w in zip(got, want, strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_derivatives_in_batches(seed: int) -> None:
+    """Batched cotangents and tangents, and third derivatives by a batched sweep over two that were recorded."""
+    rng = np.random.default_rng(seed)
+    v, w = ((rng.normal(size=X.shape), rng.normal(size=Y.shape)) for _ in range(2))
+    first = grad(lambda x, y: program(seed, x, y), (0, 1))
+
+    def along(x: Array, y: Array) -> Array:
+        return sum(np.sum(g * d) for g, d in zip(first(x, y), v, strict=True))
+
+    def slope(x: Array, y: Array) -> Array:
+        return jvp(lambda x, y: program(seed, x, y), (x, y), v)[1]
+
+    rows, columns = jacrev(first, (0, 1))(X, Y), jacfwd(first, (0, 1), chunk_size=3)(X, Y)
+    third = jacrev(grad(along, (0, 1)), (0, 1))(X, Y)
+    want = jvp(lambda x, y: jvp(slope, (x, y), w)[1], (X, Y), w)[1]
+    got = sum(np.sum(w[k] * np.tensordot(third[k][j], w[j], w[j].ndim)) for k in (0, 1) for j in (0, 1))
+    np.testing.assert_allclose(got, want, rtol=1e-7, atol=1e-7)
+    for k in (0, 1):
+        for j in (0, 1):
+            np.testing.assert_allclose(rows[k][j], columns[k][j], rtol=1e-7, atol=1e-8)
