@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
+from benchmarks.sizes import SMOKE
 from tapeflow.bench import CASES, CONTENDERS, arrays
 
-SMALL = bool(os.environ.get("TAPEFLOW_BENCH_SMALL"))  # milliseconds in all, to see that everything works
+SMALL = SMOKE
 
 
 class Workload:
