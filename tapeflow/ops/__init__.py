@@ -32,6 +32,7 @@ from tapeflow.ops import (
     signal,
     sorting,
     statistics,
+    triangular,
     ufunc_methods,
 )
 
@@ -67,5 +68,6 @@ __all__ = [
     "signal",
     "sorting",
     "statistics",
+    "triangular",
     "ufunc_methods",
 ]
