@@ -123,9 +123,9 @@ class WengertList:
         self._refresh()
 
     def _refresh(self) -> None:
-        live = frozenset(t for t, state in self.members.items() if state == RECORDING)
-        self.entered = OUTSIDE < max(self.members.values(), default=OUTSIDE)
-        self.live = self.intern(live) if live else None
+        recording = [t for t, state in self.members.items() if state == RECORDING]
+        self.entered = bool(recording) or PAUSED in self.members.values()
+        self.live = self.intern(frozenset(recording)) if recording else None
 
     def intern(self, tokens: frozenset[int]) -> frozenset[int]:
         """Return the one object that stands for this set of tapes, so that the fast path can compare by identity."""

@@ -122,11 +122,13 @@ class GradientTape:
         if self.entered:
             raise TapeStateError("this tape is active already; open another one to nest")
         self._refuse_spent("entered again")
-        if self._list is None:
-            self._use(self._outside() or WengertList())
+        outside = self._outside() if self._list is None else None
         self.entered = self._ever_entered = True
         self._place = stack.enter(self)
-        self._tell()
+        if self._list is None:
+            self._use(outside or WengertList())
+        else:
+            self._tell()
         return self
 
     def _outside(self) -> WengertList | None:
