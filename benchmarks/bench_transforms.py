@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+import tapeflow as tf  # names are looked up late: a commit that lacks one fails in that benchmark alone
 from benchmarks import race_transforms
 from benchmarks import transform_programs as programs
-from tapeflow import GradientTape, grad, hvp, jacobian, jvp, pytree, value_and_grad, vjp, vmap
+from benchmarks.sizes import some
+from tapeflow import GradientTape, pytree
 
 
 def small(x: np.ndarray) -> np.ndarray:
@@ -21,14 +23,17 @@ def small(x: np.ndarray) -> np.ndarray:
 class SmallFunction:
     """The fixed cost of each transformation, beside a tape and the function alone."""
 
+    number = 100
+
     def setup(self) -> None:
         """Make the arguments, and what can be made before the call."""
         self.x = np.linspace(0.1, 0.9, 3)
         self.v = np.ones(3)
-        self.grad, self.value_and_grad = grad(small), value_and_grad(small)
+        self.grad, self.value_and_grad, self.hessian = tf.grad(small), tf.value_and_grad(small), tf.hessian(small)
+        self.stopped = tf.grad(lambda x: small(tf.stop_gradient(x) * x))
         want = np.cos(self.x) * self.x + np.sin(self.x)
         np.testing.assert_allclose(self.grad(self.x), want)
-        self.pullback = vjp(small, self.x)[1]
+        self.pullback = tf.vjp(small, self.x)[1]
 
     def time_function(self) -> None:
         """Plain NumPy."""
@@ -51,7 +56,7 @@ class SmallFunction:
 
     def time_vjp(self) -> None:
         """Record, and pull one cotangent back."""
-        vjp(small, self.x)[1](1.0)
+        tf.vjp(small, self.x)[1](1.0)
 
     def time_pullback(self) -> None:
         """Pull one cotangent back through what is recorded."""
@@ -59,23 +64,41 @@ class SmallFunction:
 
     def time_jvp(self) -> None:
         """Push one tangent forward."""
-        jvp(small, (self.x,), (self.v,))
+        tf.jvp(small, (self.x,), (self.v,))
 
     def time_hvp(self) -> None:
         """Forward over reverse."""
-        hvp(small, (self.x,), (self.v,))
+        tf.hvp(small, (self.x,), (self.v,))
+
+    def time_vhp(self) -> None:
+        """Reverse over reverse."""
+        tf.vhp(small, (self.x,), (self.v,))
+
+    def time_hessian(self) -> None:
+        """All nine entries."""
+        self.hessian(self.x)
+
+    def time_stop_gradient(self) -> None:
+        """A gradient with one operation more, of which one operand is a constant."""
+        self.stopped(self.x)
+
+
+JACOBIANS = ["jacobian", "jacrev", "jacfwd"]
 
 
 class Jacobian:
     """The dense Jacobian of a network from R^200 to R^200."""
 
+    params = (JACOBIANS,)
+    param_names = ("transform",)
     timeout = 300
 
-    def setup(self) -> None:
-        """Make the call."""
-        self.call = programs.jacobian_call(jacobian)
+    def setup(self, transform: str) -> None:
+        """Make the call, and check it."""
+        self.call = programs.jacobian_call(getattr(tf, transform))
+        race_transforms.same(self.call(), programs.jacobian_call(tf.jacobian)())
 
-    def time_jacobian(self) -> None:
+    def time_jacobian(self, transform: str) -> None:
         """All rows."""
         self.call()
 
@@ -83,7 +106,7 @@ class Jacobian:
 class Hessian:
     """The dense Hessian of Rosenbrock's function."""
 
-    params = ([50, 500],)
+    params = (some([50, 500]),)
     param_names = ("n",)
     timeout = 300
 
@@ -100,7 +123,7 @@ class Hessian:
 class PerExample:
     """Gradients of a two-layer network for each example of a batch."""
 
-    params = ([16, 256],)
+    params = (some([16, 256]),)
     param_names = ("batch",)
 
     def setup(self, batch: int) -> None:
@@ -127,7 +150,7 @@ class PerExample:
 class ManyLeaves:
     """The gradient with respect to a tree of many small arrays; must be linear."""
 
-    params = ([10, 1_000, 2_000],)
+    params = (some([10, 1_000, 2_000]),)
     param_names = ("leaves",)
 
     def setup(self, leaves: int) -> None:
@@ -158,13 +181,13 @@ MAPPED: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]] =
 class Vmap:
     """A mapped function against NumPy code for the batch."""
 
-    params = (list(MAPPED), [1, 100, 1_000])
+    params = (list(MAPPED), some([1, 100, 1_000]))
     param_names = ("program", "batch")
 
     def setup(self, program: str, batch: int) -> None:
         """Make the arguments, and check that the two agree."""
         one, self.whole = MAPPED[program]
-        self.mapped = vmap(one)
+        self.mapped = tf.vmap(one)
         rng = np.random.default_rng(5)
         self.args = rng.standard_normal((batch, 32, 32)), rng.standard_normal((batch, 32, 32))
         race_transforms.same(self.mapped(*self.args), self.whole(*self.args))
@@ -191,7 +214,7 @@ def peak_in_results(call: Callable[[], Any]) -> float:
 
 def track_peak_of_jacobian() -> float:
     """Peak memory of the Jacobian of the network, in Jacobians."""
-    return peak_in_results(programs.jacobian_call(jacobian))
+    return peak_in_results(programs.jacobian_call(tf.jacobian))
 
 
 def track_peak_of_hessian() -> float:

@@ -1,8 +1,10 @@
 """Race the peers: ``python -m benchmarks.compare`` prints the tables of docs/benchmarks.md.
 
-Every contender runs in this process, pinned to one core, in turn, many times; the figures are minima of wall time, with
-CPU over wall time of the fastest round beside them (near 1 if nothing else ran there, and nothing of it elsewhere). A
-peer that is not installed is left out and said so. Needs ``pip install -e ".[bench]"``.
+Three suites. In ``workloads``, public problems, every contender has a process of its own, and they take turns; in ``tape``
+and ``transforms`` all are in this process. Everything is pinned to one core and has one thread, everyone's numbers are
+checked before the race, and the figures are minima of wall time, with CPU over wall time of the fastest round beside them
+(near 1 if nothing else ran there, and nothing of it elsewhere). A peer that is not installed, fails, or disagrees is said
+to. Needs ``pip install -e ".[bench]"``.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+if __package__ in (None, ""):  # run as a file: its folder is on the path, and the package is in the folder above
+    sys.path[0] = str(Path(__file__).parent.parent)
+
 from benchmarks import racing
 
 CORE = racing.pin() if __name__ == "__main__" else None  # before NumPy is imported and starts its threads
 
 import numpy as np
 
-from benchmarks import bench_tape, programs, race_transforms
+from benchmarks import bench_memory, programs, race_transforms, race_workloads
 from benchmarks.racing import Contenders, Table, race
+from tapeflow.bench import add_options
 
 
 def torch_gradient(x0: np.ndarray) -> Callable[[], Any] | None:
@@ -128,10 +134,10 @@ def scaling(table: Table, rounds: int) -> None:
     table.line("y[i] = 0.9 * y[i - 1] + x[i], n = 20,000 against 10,000", times["2"][0] / times["1"][0], "2.3",
                f"{times['1'][0] / 10_000 * 1e6:.1f} us per element")  # fmt: skip
     times = race({"1": lambda: programs.long_chain(500_000), "2": lambda: programs.long_chain(1_000_000)}, 2, 1)
-    held = bench_tape.track_bytes_per_entry()
+    held = bench_memory.track_bytes_per_entry()
     table.line("chain of 1,000,000 scalar operations against 500,000", times["2"][0] / times["1"][0], "2.3",
                f"{times['2'][0]:.2f} s; {held:.0f} bytes per entry with its residual (goal 400)")  # fmt: skip
-    held = bench_tape.track_vectors_held_by_additions()
+    held = bench_memory.track_vectors_held_by_additions()
     table.line("peak memory of 100 additions of 1,000,000-vectors, in vectors", held, "3")
 
 
@@ -147,20 +153,38 @@ SUITES = {
 
 def main() -> None:
     """Run the comparisons of a suite, or all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="how often the contenders take turns")
-    parser.add_argument("--suite", choices=(*SUITES, "all"), default="all", help="which comparisons to run")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the rows as well")
-    options = parser.parse_args()
-    chosen = list(SUITES.values()) if options.suite == "all" else [SUITES[options.suite]]
-    where = racing.machine(racing.pin() if CORE is None else CORE)
+    options = parse()
+    where = racing.machine(racing.pin(options.core) if CORE is None or options.core is not None else CORE)
     print(where)
     table = Table()
-    table.heading()
+    names = ["tape", "transforms"] if options.suite == "all" else [options.suite]
+    chosen = [SUITES[name] for name in names if name in SUITES]
+    if chosen:
+        table.heading()
     for compare in [c for alone, _ in chosen for c in alone] + [c for _, peers in chosen for c in peers]:
         compare(table, options.rounds)
+    outcome: dict[str, Any] = {"machine": where, "rows": table.plain()}
+    if options.suite in ("workloads", "all"):
+        outcome["workloads"] = race_workloads.compare(table, options)
+        outcome["rows"] = table.plain()
     if options.json is not None:
-        options.json.write_text(json.dumps({"machine": where, "rows": table.plain()}, indent=1) + "\n")
+        options.json.write_text(json.dumps(outcome, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser)
+    parser.add_argument(
+        "--suite", choices=(*SUITES, "workloads", "all"), default="all", help="which comparisons to run"
+    )
+    parser.add_argument("--rounds", type=int, default=40, help="how often the contenders take turns")
+    parser.add_argument(
+        "--small", action="store_true", help="workloads with small arrays, to see that everything works"
+    )
+    parser.add_argument("--no-memory", dest="memory", action="store_false", help="do not measure peak memory")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the rows as well")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

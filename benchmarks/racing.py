@@ -19,11 +19,11 @@ Times = dict[str, tuple[float, float]]
 QUIET = 0.97  # of the wall time on the core; below, others had part of it, and the figure says little
 
 
-def pin() -> int | None:
+def pin(core: int | None = None) -> int | None:
     """Stay on one core, where the system can; threads started from now on stay there too."""
     if not hasattr(os, "sched_setaffinity"):
         return None
-    core = min(os.sched_getaffinity(0))
+    core = min(os.sched_getaffinity(0)) if core is None else core
     os.sched_setaffinity(0, {core})
     return core
 
@@ -48,16 +48,17 @@ def race(contenders: Contenders, rounds: int, repeats: int) -> Times:
 
 @dataclass
 class Row:
-    """One line of the table; `measured` is ``None`` for a peer that is not installed."""
+    """One line of the table; `measured` is ``None`` for a peer that did not run, and `absent` says why."""
 
     what: str
     measured: float | None
     goal: str
     detail: str = ""
     times: Times = field(default_factory=dict)
+    absent: str = "not installed"
 
     def __str__(self) -> str:
-        measured = "not installed" if self.measured is None else f"{self.measured:.3f}"
+        measured = self.absent if self.measured is None else f"{self.measured:.3f}"
         return f"| {self.what} | {measured} | {self.goal} | {self.detail} |"
 
 
@@ -71,9 +72,17 @@ class Table:
         """Print the names of the columns."""
         print("\n| what | measured | to reach | detail |\n| --- | --- | --- | --- |")
 
-    def line(self, what: str, ratio: float | None, goal: str, detail: str = "", times: Times | None = None) -> None:
+    def line(
+        self,
+        what: str,
+        ratio: float | None,
+        goal: str,
+        detail: str = "",
+        times: Times | None = None,
+        absent: str = "not installed",
+    ) -> None:
         """Add one row."""
-        self.rows.append(Row(what, ratio, goal, detail, times or {}))
+        self.rows.append(Row(what, ratio, goal, detail, times or {}, absent))
         print(self.rows[-1], flush=True)
 
     def against(self, what: str, times: Times, mine: str, theirs: str, goal: str) -> None:

@@ -1,6 +1,7 @@
-"""The command line: ``tapeflow trace`` and ``tapeflow demo``.
+"""The command line: ``tapeflow trace``, ``tapeflow demo`` and ``tapeflow bench``.
 
-Exit status: 0 if all is well, 1 if a check of the demo failed, 2 if the command cannot be carried out as given.
+Exit status: 0 if all is well, 1 if a check of the demo failed or tapeflow got a benchmark wrong, 2 if the command cannot
+be carried out as given.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib.metadata
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tapeflow.viz import FORMATS, MODES, ExpressionError, read_values, render, trace
 
@@ -18,6 +20,7 @@ __all__ = ["main"]
 # The parts of the demo by name; tapeflow.demo itself is imported only when it runs, for it needs the extra.
 PARTS = ("survey", "logistic", "mixture", "network")
 EXTRA = ("rich", "tqdm")
+BENCH_EXTRA = ("rich", "matplotlib")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,12 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _use_utf8()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    parser = _parser(arguments[:1] == ["bench"])
     options, rest = parser.parse_known_args([_shielded(a) for a in arguments])
     unknown = [a for a in rest if options.command != "trace" or a.startswith("-")]
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    return _trace(options, rest) if options.command == "trace" else _demo(options)
+    if options.command == "trace":
+        return _trace(options, rest)
+    return _demo(options) if options.command == "demo" else _bench(options)
 
 
 def _use_utf8() -> None:
@@ -56,12 +61,15 @@ def _shielded(argument: str) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(bench: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tapeflow", description="Derivatives of the NumPy code you already have.")
     parser.add_argument("--version", action="version", version=f"tapeflow {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{trace,demo}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{trace,demo,bench}")
     _add_trace(commands.add_parser("trace", help="show the evaluation trace of an expression, with its derivatives"))
     _add_demo(commands.add_parser("demo", help="fit three models to real data and check every result"))
+    benchmarks = commands.add_parser("bench", help="race tapeflow against other toolkits on this machine")
+    if bench:  # only then, for its choices come with the workloads
+        _add_bench(benchmarks)
     return parser
 
 
@@ -90,6 +98,19 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", action="append", choices=PARTS, help="run this part; may be repeated (default: all)")
     parser.add_argument("--seed", type=_seed, default=0, help="of the random numbers (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    from tapeflow.bench import add_options
+
+    parser.description = (
+        "Race public workloads for about two minutes, on one core with one thread: the gradient by tapeflow, by hand in "
+        "NumPy, and by whatever other toolkits are installed."
+    )
+    add_options(parser)
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long, about (default: 120)")
+    parser.add_argument("--small", action="store_true", help="only see that everything works, with small arrays")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all that was measured")
 
 
 def _seed(text: str) -> int:
@@ -126,3 +147,18 @@ def _demo(options: argparse.Namespace) -> int:
         return 2
     wanted = [part for part in PARTS if options.part is None or part in options.part]
     return 0 if run(wanted, seed=options.seed, progress=not options.quiet) else 1
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from tapeflow.bench import run
+
+    try:
+        return run(options)
+    except ModuleNotFoundError as error:
+        if error.name not in BENCH_EXTRA:
+            raise
+        print(
+            f'tapeflow bench: error: {error.name} is not installed; this needs it: pip install "tapeflow[bench]"',
+            file=sys.stderr,
+        )
+        return 2

@@ -112,6 +112,11 @@ def described(*values: object) -> str:
     return ", ".join(f"{getattr(v, 'shape', ())} {getattr(v, 'dtype', type(v).__name__)}" for v in values)
 
 
+def name_of(function: object) -> str:
+    """What messages call a function or a primitive."""
+    return str(getattr(function, "__name__", None) or getattr(function, "name", None) or f"{function!r:.60}")
+
+
 # ---- the texts that the core needs, each an exception ready to be raised
 
 
@@ -155,7 +160,7 @@ def warn_of_loop(text: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
         level, frame = level + 1, frame.f_back
-    warnings.warn(f"vmap: {text}", BatchLoopWarning, stacklevel=level)
+    warnings.warn(text, BatchLoopWarning, stacklevel=level)
 
 
 _INSIDE = {"tapeflow", "numpy", "scipy"}

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import race_transforms, racing, transform_peers
+from benchmarks import bench_workloads, race_transforms, race_workloads, racing, transform_peers
 from benchmarks import transform_programs as programs
+from tapeflow.bench import CASES, Entry, Result
 
 ROOT = Path(__file__).parent.parent
 
@@ -82,3 +83,82 @@ def test_a_round_in_which_the_core_was_taken_away_is_not_the_last(monkeypatch):
     monkeypatch.setattr(racing.time, "perf_counter", lambda: next(walls))
     monkeypatch.setattr(racing.time, "process_time", lambda: next(cpus))
     assert racing.race({"a": lambda: None}, 2, 1) == {"a": (1.0, 1.0)}
+
+
+def test_the_command_runs_as_a_file_and_races_the_workloads(tmp_path):
+    out = tmp_path / "rows.json"
+    command = [
+        sys.executable,
+        "benchmarks/compare.py",
+        "--suite",
+        "workloads",
+        "--workloads",
+        "solves",
+        "--small",
+        "--rounds",
+        "1",
+    ]
+    subprocess.run([*command, "--peers", "", "--json", str(out)], cwd=ROOT, capture_output=True, text=True, check=True)
+    (row,) = json.loads(out.read_text())["workloads"]["rows"]
+    assert row["workload"] == "solves"
+    assert {"by hand", "forward", "tapeflow"} == set(row["entries"])
+
+
+def results_of(ratio):
+    """All cases, in which tapeflow takes `ratio` times what everyone else does."""
+    mib = 2**20
+    others = dict.fromkeys(("by hand", "forward", "torch", "autograd", "advect"))
+    return [
+        Result(case, {"tapeflow": Entry(wall=ratio, share=1.0, peak=int(4 * mib * ratio)), **{
+            name: Entry(wall=1.0, share=1.0, peak=4 * mib) for name in others
+        }})
+        for case in CASES.values()
+    ]  # fmt: skip
+
+
+def test_every_case_has_its_goals(capsys):
+    table = racing.Table()
+    for goals in (race_workloads.per_operation, race_workloads.against_hand, race_workloads.against_torch,
+                  race_workloads.against_forward, race_workloads.memory):  # fmt: skip
+        goals(table, results_of(0.5))
+    found = {row.what: row for row in table.rows}
+    assert found["chain/1, one operation against advect"].goal == "at most 0.2"
+    assert found["chain/1, against NumPy by hand"].goal == "at most 6"
+    assert found["gp, against NumPy by hand"].goal == "at most 1.2"
+    assert found["gp, gradient against plain forward pass"].goal == "at most 3"
+    assert found["gp, peak memory against torch"].measured == 0.5
+    assert (found["workloads faster than torch in each case"].measured,
+            found["workloads faster than torch in each case"].goal) == (9.0, "at least 7 of 9")  # fmt: skip
+    assert {row.measured for row in table.rows} == {0.5, 9.0}
+
+
+def test_a_workload_is_faster_than_torch_only_if_each_case_is(capsys):
+    table = racing.Table()
+    results = results_of(0.5)
+    results[0].entries["tapeflow"].wall = 2.0  # chain/1
+    race_workloads.against_torch(table, results)
+    assert table.rows[-1].measured == 8.0
+    assert "chain" not in table.rows[-1].detail
+
+
+def test_goals_about_who_did_not_race(capsys):
+    table = racing.Table()
+    results = results_of(0.5)[:1]
+    results[0].entries["torch"] = Entry(trouble="missing", reason="not installed")
+    race_workloads.per_operation(table, results)
+    race_workloads.against_torch(table, results)
+    assert "| chain/1, one operation against torch | not installed |" in capsys.readouterr().out
+    results[0].entries["torch"] = Entry(trouble="failed", reason="ValueError: no")
+    race_workloads.per_operation(table, results)
+    assert "| chain/1, one operation against torch | torch ValueError: no |" in capsys.readouterr().out
+
+
+def test_the_asv_suite_has_every_workload(monkeypatch):
+    monkeypatch.setattr(bench_workloads, "SMALL", True)
+    for case in bench_workloads.Workload.params[0]:
+        workload = bench_workloads.Workload()
+        workload.setup(case)
+        workload.time_tapeflow(case)
+        workload.time_by_hand(case)
+        workload.time_forward(case)
+    assert set(bench_workloads.Workload.params[0]) == set(CASES)

@@ -25,6 +25,13 @@ def test_the_examples_of_a_page_run_in_order(page: Path, capsys: pytest.CaptureF
         exec(compile(code, str(page), "exec", dont_inherit=True), namespace)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_block_of_a_page_is_closed(page: Path) -> None:
+    fences = re.findall(r"^```(.*)$", page.read_text(), flags=re.M)
+    assert len(fences) % 2 == 0
+    assert not any(fences[1::2])
+
+
 def test_a_broken_example_would_be_noticed() -> None:
     with pytest.raises(AssertionError):
         exec("assert 1 == 2", {})

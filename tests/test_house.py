@@ -6,6 +6,7 @@ from pathlib import Path
 
 import check_budgets
 import check_imports
+import check_published
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "tapeflow"
@@ -60,3 +61,17 @@ def test_blank_lines_comments_and_docstrings_do_not_count() -> None:
 def test_numpy_on_arrays_in_a_rule_is_found() -> None:
     assert check_budgets.numpy_in_rules("unary(np.sin, lambda xp, x: np.cos(x))\n") == [1]
     assert check_budgets.numpy_in_rules("unary(np.sin, lambda xp, x: xp.cos(x))\n") == []
+
+
+def test_a_benchmark_that_was_not_published_is_found(tmp_path: Path) -> None:
+    assert "run asv publish" in check_published.problems(tmp_path)[0]
+    write(tmp_path, "index.html", "<html>")
+    write(tmp_path, "index.json", '{"benchmarks": {"a.time_a": {}, "a.time_b": {}, "a.time_c": {}}}')
+    write(tmp_path, "graphs/summary/a.time_a.json", "[[1, 0.5]]")
+    write(tmp_path, "graphs/summary/a.time_b.json", "[[1, null]]")
+    assert check_published.problems(tmp_path) == [
+        "a.time_b has a graph without a figure",
+        "a.time_c has no graph",
+    ]
+    write(tmp_path, "index.json", '{"benchmarks": {}}')
+    assert check_published.problems(tmp_path) == ["no benchmark was published"]

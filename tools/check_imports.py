@@ -3,7 +3,7 @@
 Layers from the lowest up; a module may import from its own layer's package and from lower layers::
 
     errors -> pytree, backends -> core -> recorders -> ops -> numpy, scipy, transforms
-           -> compile, solvers, nn, optim, viz, testing, data, demo -> cli, __main__
+           -> compile, solvers, nn, optim, viz, testing, data, demo, bench, bridges -> cli, __main__
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LAYERS = (
     ("recorders",),
     ("ops",),
     ("numpy", "scipy", "transforms"),
-    ("compile", "solvers", "nn", "optim", "viz", "testing", "data", "demo"),
+    ("compile", "solvers", "nn", "optim", "viz", "testing", "data", "demo", "bench", "bridges"),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

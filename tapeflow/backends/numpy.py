@@ -120,3 +120,8 @@ NUMPY = register(
         guard=guard,
     )
 )
+
+# glibc gives arrays above a threshold back to the system when they are freed, and the next array of that size costs more
+# in fresh pages than in arithmetic (see docs/decisions/2026-11-25-malloc.md). The threshold follows the largest block that
+# has been freed, up to 32 MiB. This one is never written to, so it takes no memory.
+np.empty(31 * 2**20, np.uint8)

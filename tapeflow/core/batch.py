@@ -36,6 +36,7 @@ __all__ = [
     "loop",
     "one_by_one",
     "shifted",
+    "spread",
     "stacked",
 ]
 
@@ -93,7 +94,7 @@ class Batched(Tracer):
         return int(np.prod(self.shape))
 
     def _lift(self, value: Any) -> Batched:
-        return batched(_spread(value, self._batch.size), self._batch)
+        return batched(spread(value, self._batch.size), self._batch)
 
     def _untracked(self) -> Batched:
         value = self._value
@@ -229,7 +230,7 @@ def _shifted_step(step: Step, size: int) -> Step:
 # ---- rules
 
 
-def _spread(value: Any, size: int) -> Any:
+def spread(value: Any, size: int) -> Any:
     """Repeat a value along the axis of a batch."""
     return np.broadcast_to(value, (size, *np.shape(value)))
 
@@ -283,7 +284,7 @@ def shifted(**names: str) -> Callable[..., Any]:
 
     def rule(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
         size = next(v.shape[0] for v, b in zip(values, batched, strict=True) if b)
-        whole = (v if b else _spread(v, size) for v, b in zip(values, batched, strict=True))
+        whole = (v if b else spread(v, size) for v, b in zip(values, batched, strict=True))
         changed = {k: SHIFTS[how](params[k], size) for k, how in names.items() if k in params}
         return primitive(*whole, **{**params, **changed})
 
@@ -311,12 +312,8 @@ def _stack(parts: Sequence[Any], name: str, inside: bool = True) -> Any:
 def loop(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Call a function without a batch rule element by element, with a warning."""
     if not batch.quiet:
-        _warn(_name(function))
+        _warn(errors.name_of(function))
     return one_by_one(batch, function, args, kwargs)
-
-
-def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", None) or getattr(function, "name", "a function"))
 
 
 def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: Any, inside: bool = True) -> Any:
@@ -338,7 +335,7 @@ def one_by_one(batch: Batch, function: Callable[..., Any], args: Any, kwargs: An
                 raise errors.batched_value(name, part.shape, inside=True)
         return batched(_stack(parts, name, inside), batch)
 
-    name = _name(function)
+    name = errors.name_of(function)
     if not batch.size:
         raise errors.batched_empty(name)
     outs = [call_unwrapped(function, args, kwargs, element(k)) for k in range(batch.size)]
@@ -351,4 +348,4 @@ _warned: set[str] = set()
 def _warn(name: str) -> None:
     if name not in _warned:
         _warned.add(name)
-        errors.warn_of_loop(f"{name} has no batching rule, so it is evaluated once for each element of the batch")
+        errors.warn_of_loop(f"vmap: {name} has no batching rule, so it is evaluated once for each element of the batch")

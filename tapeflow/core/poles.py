@@ -88,5 +88,4 @@ def has_nan(g: Any) -> bool:
 def _is_zero(g: Any) -> Any:
     """Where a cotangent is zero, and its tangents of all levels as well."""
     tangent = getattr(g, "_tangent", None)
-    zero = g == 0 if tangent is None else _is_zero(g._value) & _is_zero(tangent)
-    return zero
+    return g == 0 if tangent is None else _is_zero(g._value) & _is_zero(tangent)

@@ -37,7 +37,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 # Those of them that make arrays and are called with ``like=``, which NumPy takes away before it calls us.
 CREATORS: set[Callable[..., Any]] = set()
 
-
 # Modules whose functions are declared when they are first met, and what declares them: importing them takes long.
 LATE: dict[str, Callable[[], None]] = {}
 
@@ -202,9 +201,7 @@ def bind(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) ->
         if isinstance(a, Traced):
             if a._level > level:
                 innermost, level = a, a._level
-        elif (
-            type(a) is np.ndarray and a.dtype.kind == "O"
-        ):  # of traced scalars: an array that somebody filled with them
+        elif type(a) is np.ndarray and a.dtype.kind == "O":  # somebody has filled it with traced scalars
             return bind(primitive, tuple(map(FUNCTIONS["restack"], args)), params)
     if innermost is None:
         return primitive.evaluate(*args, **params)

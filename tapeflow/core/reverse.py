@@ -229,9 +229,14 @@ def scatter_part(xp: Any, adjoints: Adjoints, owned: set[int], k: int, g: Any, r
     if k not in owned:
         old = adjoints[k] = xp.zeros(shape, dtype) if old is None else xp.array(old)
         owned.add(k)
+    index = params["index"]
+    if type(index) is slice or type(index) is int:  # no element twice
+        assert old is not None
+        old[index] += g
+        return
     backend = backend_for(old)
     assert backend is not None
-    backend.scatter_add(old, params["index"], g)
+    backend.scatter_add(old, index, g)
 
 
 def _calibrate() -> int:

@@ -20,13 +20,14 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from tapeflow.backends import backend_for
-from tapeflow.core.primitive import Primitive, Rule, next_level
+from tapeflow.core.primitive import Primitive, Rule, Traced, next_level
 from tapeflow.core.reverse import general_edge, hand_over, identity_edge, scatter_part, select, step_back, write_edge
 from tapeflow.core.sites import CallSite
 from tapeflow.core.tracer import Tracer, call_unwrapped
@@ -50,6 +51,7 @@ __all__ = [
 Entry = list[Any]
 NOBODY: frozenset[int] = frozenset()
 CONSTANT: Entry = [0, NOBODY]
+OBJECT = np.dtype(object)
 OUTSIDE, PAUSED, RECORDING = range(3)  # what a tape is doing
 
 # Fast ways to record ufuncs, entered by core/rules.py.
@@ -121,9 +123,9 @@ class WengertList:
         self._refresh()
 
     def _refresh(self) -> None:
-        live = frozenset(t for t, state in self.members.items() if state == RECORDING)
-        self.entered = OUTSIDE < max(self.members.values(), default=OUTSIDE)
-        self.live = self.intern(live) if live else None
+        recording = [t for t, state in self.members.items() if state == RECORDING]
+        self.entered = bool(recording) or PAUSED in self.members.values()
+        self.live = self.intern(frozenset(recording)) if recording else None
 
     def intern(self, tokens: frozenset[int]) -> frozenset[int]:
         """Return the one object that stands for this set of tapes, so that the fast path can compare by identity."""
@@ -284,29 +286,33 @@ def record(wengert: WengertList, primitive: Primitive, args: tuple[Any, ...], pa
     parents: list[Entry | None] = []
     tokens = NOBODY
     live = wengert.live or NOBODY
+    raw = True  # nothing dispatches any further
     for a in args:
+        parent = None
         if type(a) is Recorded and a._list is wengert:
-            values.append(a._value)
-            followed = a._entry[1] & live
-            parents.append(a._entry if followed else None)
+            parent, a = a._entry, a._value
+            followed = parent[1] & live
             tokens |= followed
-        else:
-            values.append(np.asarray(a) if type(a) is list else a)
-            parents.append(None)
-    out = evaluate(primitive, values, params)
-    if primitive.view is not None:
+            parent = parent if followed else None
+        elif type(a) is list:
+            a = np.asarray(a)
+        values.append(a)
+        parents.append(parent)
+        raw = raw and (a.dtype is not OBJECT if type(a) is np.ndarray else not isinstance(a, Traced))
+    out = evaluate(primitive, values, params, raw)
+    if primitive.view is not None and not (raw and getattr(out, "base", None) is None and out is not values[0]):
         out, shared = viewed(args[0], values[0], out)
         if shared:
             return _view(wengert, primitive, args[0], out, params, tokens)
     if not tokens:
         return constants(wengert, out)
     trackers = wengert.intern(tokens)
-    wengert.special = wengert.special or primitive.refuses or any(isinstance(v, Tracer) for v in values)
+    wengert.special = wengert.special or primitive.refuses or not raw
     wengert.selective = wengert.selective or primitive.selects
     params = params if primitive.push is None else {**params, "level": wengert.level}
     fields: list[Any] = [wengert.tick(), trackers]
     nodes = tuple(parents)  # one for all operands, of which a variadic primitive may have thousands
-    for i, parent in enumerate(parents):
+    for i, parent in enumerate(nodes):
         if parent is not None:
             fields += _edge(primitive, i, values, nodes, out, params)
     return _enter(wengert, fields, trackers, out)
@@ -328,10 +334,10 @@ def _view(wengert: WengertList, primitive: Primitive, x: Any, out: Any, params: 
     return new
 
 
-def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
-    """Call a primitive one level further out; what it raises gets a note that names it."""
+def evaluate(primitive: Primitive, values: list[Any], params: dict[str, Any], raw: bool = False) -> Any:
+    """Call a primitive one level further out, where values may be `raw`; what it raises gets a note that names it."""
     try:
-        return primitive(*values, **params)
+        return primitive.evaluate(*values, **params) if raw else primitive(*values, **params)
     except Exception as error:
         if not hasattr(error, "__notes__"):
             error.add_note(f"in {primitive.name} of arguments of shape {described(*values)}")
@@ -360,22 +366,34 @@ def keep(rule: Rule, i: int, values: Any, out: Any, parents: Any = None) -> list
     Foreign arrays (operands that are not traced) are guarded against later writes if `parents` are given.
     """
     kept: list[Any] = []
-    for name in rule.names:
-        stem = name[0]
-        if stem == "y":
-            kept.append(out)
-        elif name == "xs":
-            kept.append(tuple(_guarded(v, p) for v, p in zip(values, parents or values, strict=True)))
-        elif stem == "x":
-            k = int(name[1:] or 0)
+    for stem, k in _wants(rule.names):
+        if stem == "x":
             kept.append(values[k] if parents is None else _guarded(values[k], parents[k]))
+        elif stem == "y":
+            kept.append(out)
+        elif stem == "shape":
+            kept.append(_shape(values[k]))
         elif stem == "i":
             kept.append(i)
-        elif name == "shapes":
-            kept.append(tuple(np.shape(v) for v in values))
+        elif stem == "xs":
+            kept.append(tuple(_guarded(v, p) for v, p in zip(values, parents or values, strict=True)))
         else:
-            kept.append(np.shape(values[int(name[5:] or 0)]))
+            kept.append(tuple(map(_shape, values)))
     return kept
+
+
+@cache
+def _wants(names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """What names of residuals say: what is wanted, and of which operand."""
+    stems = (name.rstrip("0123456789") for name in names)
+    return tuple((stem, int(name[len(stem) :] or 0)) for stem, name in zip(stems, names, strict=True))
+
+
+def _shape(value: Any) -> Any:
+    try:
+        return value.shape  # np.shape would take three times as long
+    except AttributeError:
+        return np.shape(value)
 
 
 def _guarded(value: Any, parent: Any) -> Any:

@@ -28,9 +28,11 @@ from tapeflow.ops import (
     series,
     sets,
     shapes,
+    shortcuts,
     signal,
     sorting,
     statistics,
+    triangular,
     ufunc_methods,
 )
 
@@ -62,8 +64,10 @@ __all__ = [
     "series",
     "sets",
     "shapes",
+    "shortcuts",
     "signal",
     "sorting",
     "statistics",
+    "triangular",
     "ufunc_methods",
 ]

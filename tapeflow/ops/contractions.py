@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.batch import leading, leading_ones, stacked
-from tapeflow.core.primitive import Primitive, implements
+from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
 from tapeflow.core.writes import VIEWS
 from tapeflow.ops import answers
@@ -63,7 +63,7 @@ def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
     if left:
         x0 = _arranged(x0, batched[0], (*free0, *left), (rows, terms) if free0 else (terms,))
         x1 = _arranged(x1, batched[1], (*right, *free1), (terms, columns) if free1 else (terms,))
-        y = _matmul_batch(_matmul, (x0, x1), batched, {})
+        y = _matmul_batch(product, (x0, x1), batched, {})
     else:
         y = _arranged(x0, batched[0], free0, (rows, 1)) * _arranged(x1, batched[1], free1, (1, columns))
     return np.reshape(y, (y.shape[0], *(shape0[k] for k in free0), *(shape1[k] for k in free1)))
@@ -157,10 +157,17 @@ def _rows(xp: Any, x: Any) -> Any:
 # ---- matmul: vectors count as a row on the left and a column on the right
 
 
+def _pairs(xp: Any, left: Any, right: Any) -> Any:
+    """Products of all pairs along the last axes."""
+    if left.ndim == right.ndim == 1 and (isinstance(left, Traced) or isinstance(right, Traced)):
+        return xp.outer(left, right)  # on a batch it takes two thirds of the time of a product with broadcasting
+    return left[..., None] * right[..., None, :]
+
+
 def _matmul_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
     rows = len(shape0) > 1
     if x1.ndim == 1:
-        return g[..., None] * x1 if rows else g * x1
+        return _pairs(xp, g, x1) if rows else g * x1
     if not rows:
         return xp.matmul(x1, g) if x1.ndim == 2 else xp.matmul(x1, g[..., None])[..., 0]
     return xp.matmul(g, _mT(xp, x1))
@@ -169,7 +176,7 @@ def _matmul_left(xp: Any, g: Any, x1: Any, shape0: Any) -> Any:
 def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
     columns = len(shape1) > 1
     if x0.ndim == 1:
-        return x0[:, None] * g[..., None, :] if columns else g * x0
+        return _pairs(xp, x0, g) if columns else g * x0
     if not columns:
         return xp.matmul(g if g.ndim == 1 else xp.ravel(g), x0 if x0.ndim == 2 else _rows(xp, x0))
     if len(shape1) == 2 < x0.ndim:  # one product of long matrices instead of a sum over a stack of products
@@ -177,14 +184,14 @@ def _matmul_right(xp: Any, g: Any, x0: Any, shape1: Any) -> Any:
     return xp.matmul(_mT(xp, x0), g)
 
 
-_matmul = _bilinear("matmul", _matmul_left, _matmul_right, _matmul_batch)
+product = _bilinear("matmul", _matmul_left, _matmul_right, _matmul_batch)
 
 
 @implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
     """Matrix product; vectors count as a row on the left and a column on the right."""
     x1, x2, place = _core_axes("matmul", options, *_operands("matmul", options, dtype, x1, x2))
-    return place(_matmul(x1, x2))
+    return place(product(x1, x2))
 
 
 # ---- products over chosen axes: the transpose is the product of the cotangent and the other operand

@@ -48,6 +48,7 @@ from tapeflow.ops._spectral import (
     was_used,
 )
 from tapeflow.ops.eigen import eigh, eigvalsh
+from tapeflow.ops.triangular import solve_triangular
 
 __all__ = ["cholesky", "qr", "svd"]
 
@@ -69,15 +70,15 @@ def _lower(xp: Any, x: Any, upper: bool) -> Any:
 
 def _cholesky_jvp(xp: Any, t: Any, y: Any, *, upper: bool) -> Any:
     y = _lower(xp, y, upper)
-    inner = xp.linalg.solve(y, mH(xp, xp.linalg.solve(y, hermitian(xp, t))))
+    inner = solve_triangular(y, mH(xp, solve_triangular(y, hermitian(xp, t), lower=True)), lower=True)
     return _lower(xp, y @ _lower_half(xp, inner), upper)
 
 
 def _cholesky_vjp(xp: Any, g: Any, y: Any, *, upper: bool) -> Any:
     up = y if upper else mH(xp, y)
     p = _lower_half(xp, up @ _lower(xp, conj(xp, g), upper))
-    half = xp.linalg.solve(up, hermitian(xp, p))
-    return conj(xp, xp.linalg.solve(up, mH(xp, half)))
+    half = solve_triangular(up, hermitian(xp, p), lower=False)
+    return conj(xp, solve_triangular(up, mH(xp, half), lower=False))
 
 
 _cholesky = general(

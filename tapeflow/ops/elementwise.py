@@ -14,7 +14,7 @@ import numpy as np
 from tapeflow.core.batch import aligned
 from tapeflow.core.primitive import bind, implements
 from tapeflow.core.rules import binary, elementwise, general, nondifferentiable, share, unary
-from tapeflow.core.tracer import plain
+from tapeflow.core.tracer import anywhere, plain
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -39,7 +39,7 @@ binary(np.fmod, 1, lambda xp, x0, x1: -xp.trunc(x0 / x1))
 
 def _power_base(xp: Any, x0: Any, x1: Any) -> Any:
     if isinstance(x1, (int, float)):
-        return x1 * x0 ** (x1 - 1) if x1 != 0 else xp.zeros_like(x0)
+        return 2 * x0 if x1 == 2 else x1 * x0 ** (x1 - 1) if x1 != 0 else xp.zeros_like(x0)
     # x**0 is 1 everywhere, so its slope is 0 even at x = 0, where x**-1 is not finite.
     return x1 * x0 ** xp.where(x1 == 0, 1, x1 - 1)
 
@@ -120,11 +120,15 @@ binary(np.arctan2, lambda xp, x0, x1: x1 / _radius(xp, x0, x1), lambda xp, x0, x
 
 
 def _of_larger(xp: Any, g: Any, mine: Any, other: Any) -> Any:
-    return xp.where(mine == other, 0.5 * g, xp.where(mine > other, g, 0))
+    return _split_ties(xp, g, mine == other, xp.where(mine > other, g, 0))
 
 
 def _of_smaller(xp: Any, g: Any, mine: Any, other: Any) -> Any:
-    return xp.where(mine == other, 0.5 * g, xp.where(mine < other, g, 0))
+    return _split_ties(xp, g, mine == other, xp.where(mine < other, g, 0))
+
+
+def _split_ties(xp: Any, g: Any, tie: Any, share: Any) -> Any:
+    return xp.where(tie, 0.5 * g, share) if anywhere(tie) else share
 
 
 def _of_larger_number(xp: Any, g: Any, mine: Any, other: Any) -> Any:

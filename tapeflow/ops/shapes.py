@@ -285,15 +285,15 @@ implements(np.atleast_3d)(_at_least(3, lambda s: (1, *s, 1) if len(s) == 1 else 
 # ---- joining and splitting
 
 
-def _part(i: int, shapes: Any, axis: int) -> tuple[slice, ...]:
-    start = sum(s[axis] for s in shapes[:i])
-    return (*(slice(None),) * axis, slice(start, start + shapes[i][axis]))
+def _part(g: Any, i: int, axis: int, stops: tuple[int, ...]) -> Any:
+    return g[(*(slice(None),) * axis, slice(stops[i - 1] if i else 0, stops[i]))]
 
 
+# Where the operands end is a parameter, because to add lengths up for each of n operands would take n**2.
 _concatenate = linear(
     "concatenate",
-    lambda *xs, axis: np.concatenate(xs, axis=axis),
-    lambda xp, g, i, shapes, *, axis: g[_part(i, shapes, axis)],
+    lambda *xs, axis, stops: np.concatenate(xs, axis=axis),
+    lambda xp, g, i, *, axis, stops: _part(g, i, axis, stops),
     variadic=True,
     batch=shifted(axis="axis"),
 )
@@ -310,7 +310,11 @@ def concatenate(
         arrays, axis = [np.ravel(a) for a in arrays], 0
     if dtype is not None:
         arrays = [a.astype(dtype, casting=casting) for a in arrays]
-    return _concatenate(*arrays, axis=normalize_axis_index(axis, arrays[0].ndim))
+    axis = normalize_axis_index(axis, arrays[0].ndim)
+    lengths = (
+        sum(a.shape[axis : axis + 1]) for a in arrays
+    )  # none of an array that has no such axis, and does not fit
+    return _concatenate(*arrays, axis=axis, stops=tuple(accumulate(lengths)))
 
 
 @implements(np.stack)

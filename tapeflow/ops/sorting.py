@@ -40,6 +40,10 @@ __all__ = [
 def _sum_into_evaluate(x: Any, indices: Any, *, axis: int, length: int) -> Any:
     backend = backend_for(x) or NUMPY
     xp = backend.xp
+    if x.ndim == 1:
+        total = xp.zeros(length, x.dtype)
+        backend.scatter_add(total, indices, x)
+        return total
     last = xp.moveaxis(x, axis, -1)
     count = prod(last.shape[:-1])
     rows = xp.moveaxis(indices, axis, -1).reshape(count, last.shape[-1])
@@ -52,7 +56,7 @@ def _sum_into_evaluate(x: Any, indices: Any, *, axis: int, length: int) -> Any:
 # The indices are an operand, not a parameter: under a batch they have an axis more, as what is picked from has.
 pick: Primitive = general(
     "take_along_axis",
-    lambda x, indices, *, axis: np.take_along_axis(x, indices, axis),
+    lambda x, indices, *, axis: x[indices] if x.ndim == 1 else np.take_along_axis(x, indices, axis),
     (lambda xp, t, x1, *, axis: pick(t, x1, axis=axis), None),
     (lambda xp, g, x1, shape0, *, axis: sum_into(g, x1, axis=axis, length=shape0[axis]), None),
     batch=shifted(axis="axis"),

@@ -91,7 +91,7 @@ class Question:
             seed = asarray(seeds(start, stop))
             seed = seed[0] if batch is None else batched(seed, batch)
             pulled = self.tape._pull([target], [seed], self.nodes, release=False)
-            return self.tape._finish(own([row_values(g, batch) for g in pulled], set()), self.leaves, False)
+            return self.tape._finish(own([row_values(g, batch) for g in pulled]), self.leaves, False)
 
         row_bytes = max((x.size * x.dtype.itemsize for x in (target, *self.leaves)), default=0)
         rows = self.chunks.run(size, row_bytes, evaluate)
@@ -142,10 +142,8 @@ class Question:
 
 
 def unit_rows(size: int, start: int, stop: int, dtype: Any) -> np.ndarray:
-    """Rows `start` to `stop` of the unit matrix."""
-    rows = np.zeros((stop - start, size), dtype)
-    rows[np.arange(stop - start), np.arange(start, stop)] = 1
-    return rows
+    """Rows `start` to `stop` of the unit matrix; zeros for rows before its first and after its last."""
+    return np.eye(stop - start, size, start, dtype)
 
 
 def chunks_of(what: str, chunk_size: int | None, vectorize: bool, options: dict[str, Any]) -> Chunks:
@@ -156,7 +154,7 @@ def chunks_of(what: str, chunk_size: int | None, vectorize: bool, options: dict[
     pfor = options.pop("experimental_use_pfor", None)
     size = options.pop("parallel_iterations", None)
     return Chunks(
-        size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
+        what, size if chunk_size is None else chunk_size, vectorize=vectorize if pfor is None else bool(pfor), **options
     )
 
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core import stack
-from tapeflow.core.batch import Batch, Batched
+from tapeflow.core.batch import Batch, Batched, spread
 from tapeflow.core.tracer import plain
 from tapeflow.errors import BatchMemoryError
 
-__all__ = ["CACHE", "Chunks", "row_values"]
+__all__ = ["CACHE", "Chunks", "positive", "row_values"]
 
 # A pass holds a few arrays of a batch at a time.
 BUDGET = 2**28
@@ -27,11 +27,22 @@ CACHE = 2**20
 Evaluate = Callable[[int, int, Batch | None], list[Any]]
 
 
+def positive(given: Any, option: str, name: str) -> int | None:
+    """A number of rows or bytes that was given to the function `name`, checked; or ``None``."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+        raise ValueError(f"{name}: {option}={given!r}: expected a positive integer, or None")
+    return int(given)
+
+
 class Chunks:
     """Evaluate the rows of a Jacobian in batches as large as they may be.
 
     Parameters
     ----------
+    name : str
+        Who was given the options, for messages.
     chunk_size : int, optional
         Rows in a batch. If not given, as many as fit into a cache; fewer if an array of the batch would exceed an eighth
         of the budget.
@@ -45,16 +56,15 @@ class Chunks:
 
     def __init__(
         self,
+        name: str,
         chunk_size: int | None = None,
         memory_budget: int | None = None,
         vectorize: bool = True,
         progress: bool = False,
     ) -> None:
-        for name, given in (("chunk_size", chunk_size), ("memory_budget", memory_budget)):
-            if given is not None and (isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1):
-                raise ValueError(f"{name}={given!r}: expected a positive integer, or None")
-        self.chunk_size = chunk_size
-        self.limit = None if chunk_size else max((memory_budget or BUDGET) // ARRAYS, 1)
+        self.chunk_size = positive(chunk_size, "chunk_size", name)
+        budget = positive(memory_budget, "memory_budget", name) or BUDGET
+        self.limit = None if chunk_size else max(budget // ARRAYS, 1)
         self.vectorize = vectorize
         self.progress = progress
 
@@ -152,7 +162,7 @@ def row_values(value: Any, batch: Batch | None) -> Any:
         return np.reshape(value, (1, *value.shape))
     if isinstance(value, Batched) and value._batch is batch:
         return value._value
-    return np.copy(np.broadcast_to(value, (batch.size, *value.shape)))
+    return np.copy(spread(value, batch.size))
 
 
 @contextmanager

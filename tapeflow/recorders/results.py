@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import Tracer
 
 __all__ = ["conjugate", "own"]
 
 
-def own(results: list[Any], seeds: set[int]) -> list[Any]:
-    """Copy what shares memory with another result or with a seed (rules never hand out what was recorded)."""
-    seen = set(seeds)
+def own(results: list[Any], others: Iterable[int] = ()) -> list[Any]:
+    """Copy what shares memory with another result, or is one of the objects whose ids are given.
+
+    Rules never hand out what was recorded.
+    """
+    seen = set(others)
     out = []
     for g in results:
         if isinstance(g, np.ndarray):
@@ -21,12 +25,15 @@ def own(results: list[Any], seeds: set[int]) -> list[Any]:
                 g = np.array(g)
             seen.add(id(g))
             g = g if g.shape else g[()]
-        elif g is not None and not isinstance(g, Traced) and hasattr(g, "copy"):
+        elif isinstance(g, Tracer):
+            g = g._twin() if id(g) in seen else g
+            seen.add(id(g))
+        elif g is not None and hasattr(g, "copy"):
             g = g.copy()
         out.append(g)
     return out
 
 
 def conjugate(g: Any) -> Any:
-    """The conjugate of a complex adjoint; a real one as it is."""
-    return np.conjugate(g) if g.dtype.kind == "c" else g
+    """The conjugate of a complex array; what is real, or ``None``, as it is."""
+    return g if g is None or g.dtype.kind != "c" else np.conjugate(g)

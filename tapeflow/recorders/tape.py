@@ -122,11 +122,13 @@ class GradientTape:
         if self.entered:
             raise TapeStateError("this tape is active already; open another one to nest")
         self._refuse_spent("entered again")
-        if self._list is None:
-            self._use(self._outside() or WengertList())
+        outside = self._outside() if self._list is None else None
         self.entered = self._ever_entered = True
         self._place = stack.enter(self)
-        self._tell()
+        if self._list is None:
+            self._use(outside or WengertList())
+        else:
+            self._tell()
         return self
 
     def _outside(self) -> WengertList | None:
@@ -645,7 +647,7 @@ class GradientTape:
 
     def _sweep(self, targets: list[Any], seeds: list[Any], nodes: list[Entry], release: bool) -> list[Any]:
         wengert = self._wengert
-        xp = (next((backend_for(plain(y)) for y in targets), None) or NUMPY).xp
+        xp = ((targets and backend_for(plain(targets[0]))) or NUMPY).xp
         adjoints: dict[int, Any] = {}
         for y, seed in zip(targets, seeds, strict=True):
             if isinstance(y, Recorded) and y._list is wengert and self.token in y._entry[1]:
@@ -665,7 +667,7 @@ class GradientTape:
             if wengert.selective and any(has_nan(adjoints.get(k)) for k in sources):
                 adjoints = dict(given)
                 sweep(wengert, adjoints, set(sources), self.token, xp, wary=True)
-        return own([adjoints.get(n[0]) for n in nodes], set(map(id, given.values())))
+        return own([adjoints.get(n[0]) for n in nodes], map(id, given.values()))
 
     def _takes_all(self, wengert: WengertList, sources: dict[int, Entry]) -> bool:
         """Whether the tight sweep applies: this tape alone, plain values, and exactly the leaves as sources."""
@@ -685,7 +687,6 @@ class GradientTape:
             g = (backend_for(plain(source)) or NUMPY).xp.zeros(source.shape, source.dtype)[()]
         if g is None:
             return None
-        if g.dtype.kind == "c":
-            g = conjugate(g)
+        g = conjugate(g)
         others = self._wengert.members.keys() - {self.token}
         return lifted_like(g, source, self._wengert.level, others)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeflow.testing.derivative import Problem
 from tapeflow.testing.failures import CheckFailure, number, ratio_hint, report
-from tapeflow.testing.flat import Arrays, inner, only
+from tapeflow.testing.flat import Arrays, inner, only, place
 from tapeflow.testing.references import Reference, largest, one_sided
 
 __all__ = ["blame", "refuse"]
@@ -73,7 +73,7 @@ def blame(
         "output": f"{problem.out_names[j]}{_index(problem.values[j], row)}{part}",
         "derivative": number(got),
     }
-    details = {"argument": problem.names[k], "entry": _place(problem.wide[k], entry), "mode": mode,
+    details = {"argument": problem.names[k], "entry": place(problem.wide[k], entry), "mode": mode,
                "got": got, "expected": want, "order": len(problem.history) + 1, "output": problem.out_names[j]}  # fmt: skip
     kink = _kink(case, unit, ws)
     if kink:
@@ -101,7 +101,7 @@ def refuse(name: str, problem: Problem, k: int, vs: Arrays, reference: Reference
         kink = _kink(case, unit, ws)
         if kink:
             rows["argument"] = case.index(entry)
-            _say_kink(case, rows, kink, {**details, "entry": _place(problem.wide[k], entry)})
+            _say_kink(case, rows, kink, {**details, "entry": place(problem.wide[k], entry)})
     size = largest(reference.values[j])
     rows["reference"] = f"{reference.how}, error about {np.max(errors):.0e} for a derivative of {size:.0e}"
     hint = "the function is noisy, not smooth, or at the edge of its domain: move the point, or pass eps="
@@ -160,12 +160,8 @@ def _bisect(vector: Any, mismatch: Callable[[Any], float]) -> int:
     return int(entries[0])
 
 
-def _place(x: Any, entry: int) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(entry, x.shape))
-
-
 def _index(x: Any, entry: int) -> str:
-    return f"[{', '.join(map(str, _place(x, entry)))}]" if x.ndim else ""
+    return f"[{', '.join(map(str, place(x, entry)))}]" if x.ndim else ""
 
 
 # ---- kinks

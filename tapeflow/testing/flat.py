@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
-from tapeflow.errors import StructureError
+from tapeflow.errors import StructureError, name_of
 
-__all__ = ["Arrays", "Flat", "direction", "inner", "name_of", "only", "real_dtype", "scale", "unchanged", "widened"]
+__all__ = ["Arrays", "Flat", "direction", "inner", "only", "place", "real_dtype", "scale", "unchanged", "widened"]
 
 Arrays = tuple[Any, ...]
 
@@ -76,11 +76,6 @@ class Flat:
         return tuple(v.astype(np.result_type(v, x)) for v, x in zip(chosen, self.xs, strict=True))
 
 
-def name_of(fun: Any) -> str:
-    """What to call a function in a message."""
-    return getattr(fun, "name", None) or getattr(fun, "__name__", None) or repr(fun)
-
-
 def _kind(x: Any) -> str:
     dtype = getattr(x, "dtype", None)
     return "" if dtype is None else getattr(dtype, "kind", "")
@@ -141,3 +136,8 @@ def unchanged(before: Sequence[Any], after: Sequence[Any]) -> list[int]:
     """Places at which an array is no longer what it was."""
     pairs = enumerate(zip(before, after, strict=True))
     return [k for k, (a, b) in pairs if not np.array_equal(a, b, equal_nan=a.dtype.kind in INEXACT)]
+
+
+def place(x: Any, entry: int) -> tuple[int, ...]:
+    """The index of an entry of an array, whose entries are counted in C order."""
+    return tuple(int(i) for i in np.unravel_index(entry, x.shape))

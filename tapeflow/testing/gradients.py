@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tapeflow.errors import name_of
 from tapeflow.testing.blame import blame, refuse
 from tapeflow.testing.derivative import Options, Problem, first_problem
-from tapeflow.testing.flat import Arrays, Flat, direction, inner, name_of
+from tapeflow.testing.flat import Arrays, Flat, direction, inner
 from tapeflow.testing.references import Reference, confirmed, largest
 
 __all__ = ["check_grads", "check_problem"]

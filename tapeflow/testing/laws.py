@@ -19,7 +19,7 @@ from tapeflow.errors import BatchLoopWarning
 from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.testing.derivative import Options, Problem, first_problem
 from tapeflow.testing.failures import CheckFailure, number, report
-from tapeflow.testing.flat import Arrays, Flat, direction, inner, unchanged
+from tapeflow.testing.flat import Arrays, Flat, direction, inner, place, unchanged
 from tapeflow.testing.gradients import check_problem
 from tapeflow.transforms import jvp, vjp, vmap
 
@@ -236,17 +236,13 @@ def _worst_row(problem: Problem, pulled: Any, k: int) -> dict[str, str]:
         pushed[i] = inner(ws, problem.push(problem.xs, vs))
     gap = np.abs(np.real(np.ravel(pulled)) - pushed)[:256]
     entry = int(np.argmax(gap))
-    return {"entry": str(_place(pulled, entry)), "by jvp": number(pushed[entry]),
+    return {"entry": str(place(pulled, entry)), "by jvp": number(pushed[entry]),
             "by vjp": number(np.real(np.ravel(pulled))[entry])}  # fmt: skip
-
-
-def _place(x: Any, entry: int) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(entry, x.shape))
 
 
 def _entry(got: Any, want: Any, entry: int) -> dict[str, str]:
     return {
-        "entry": str(_place(want, entry)),
+        "entry": str(place(want, entry)),
         "got": number(np.ravel(got)[entry]),
         "expected": number(np.ravel(want)[entry]),
     }

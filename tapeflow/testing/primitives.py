@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.errors import StructureError
-from tapeflow.testing.flat import name_of
+from tapeflow.errors import StructureError, name_of
 from tapeflow.testing.laws import LAWS
 
 __all__ = ["check_primitive"]

@@ -8,10 +8,7 @@ from tapeflow.transforms.curvature import (
     gauss_newton_operator,
     gauss_newton_product,
 )
-from tapeflow.transforms.custom_gradient import custom_gradient
-from tapeflow.transforms.custom_jvp import custom_jvp
-from tapeflow.transforms.custom_primitive import primitive
-from tapeflow.transforms.custom_vjp import custom_vjp
+from tapeflow.transforms.custom import custom_gradient, custom_jvp, custom_vjp, primitive, wrap
 from tapeflow.transforms.derivatives import grad, value_and_grad
 from tapeflow.transforms.estimators import (
     Estimate,
@@ -27,7 +24,6 @@ from tapeflow.transforms.products import hvp, jvp, vhp, vjp
 from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.taylor import hessian_diagonal, laplacian, nth_derivative, taylor
 from tapeflow.transforms.vmap import vmap
-from tapeflow.transforms.wrap import wrap
 
 __all__ = [
     "Estimate",

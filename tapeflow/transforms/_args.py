@@ -12,7 +12,7 @@ from optree import PyTreeAccessor
 
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
-from tapeflow.errors import NotDifferentiableError, StructureError, TargetError
+from tapeflow.errors import NotDifferentiableError, StructureError, TargetError, name_of
 from tapeflow.recorders import GradientTape
 from tapeflow.recorders.checks import differentiable
 from tapeflow.transforms._leaves import Partition, Place
@@ -185,7 +185,7 @@ def split_aux(fun: Callable[..., Any], out: Any, has_aux: bool) -> tuple[Any, An
         return out, None
     if not isinstance(out, tuple) or len(out) != 2:
         what = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
-        raise StructureError(f"has_aux=True: {_name(fun)} must return a pair (value, aux), not {what}")
+        raise StructureError(f"has_aux=True: {name_of(fun)} must return a pair (value, aux), not {what}")
     return out
 
 
@@ -197,7 +197,7 @@ def scalar_output(function: Callable[..., Any], out: Any, name: str, holomorphic
     TargetError
         If it is not; says the way out.
     """
-    what = _name(function)
+    what = name_of(function)
     if not is_value(out) and not isinstance(out, (int, float, complex)):
         raise TargetError(f"{name}: {what} returned a {type(out).__name__}; expected a scalar array (or has_aux=True)")
     shape = getattr(out, "shape", ())
@@ -216,7 +216,3 @@ def scalar_output(function: Callable[..., Any], out: Any, name: str, holomorphic
         raise TargetError(
             f"{name}: {what} returned a real scalar, but holomorphic=True needs a complex one; leave holomorphic=True out"
         )
-
-
-def _name(fun: Callable[..., Any]) -> str:
-    return getattr(fun, "__name__", "the function")

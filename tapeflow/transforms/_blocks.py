@@ -9,15 +9,15 @@ import numpy as np
 
 from tapeflow.backends import NUMPY, backend_for
 from tapeflow.core.tracer import Tracer, plain
-from tapeflow.errors import NotDifferentiableError, SeedTypeError, TargetError
+from tapeflow.errors import SeedTypeError, TargetError
 from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.recorders.checks import differentiable
 from tapeflow.recorders.chunks import Chunks
 from tapeflow.transforms._args import Chosen, split_aux
 from tapeflow.transforms._columns import Columns
-from tapeflow.transforms._leaves import Partition
+from tapeflow.transforms._holomorphic import not_holomorphic, require_complex
+from tapeflow.transforms._leaves import Partition, distinct
 from tapeflow.transforms._results import output, outward
-from tapeflow.transforms.products import distinct
 from tapeflow.transforms.replay import surely
 
 __all__ = ["Blocks"]
@@ -52,7 +52,7 @@ class Blocks:
         leaves = zip(distinct(self.chosen.leaves), self.chosen.places, strict=True)
         self.leaves = [x if isinstance(x, Tracer) and x.dtype.kind in "fc" else differentiable(x, p) for x, p in leaves]
         if holomorphic:
-            self._require_complex()
+            require_complex(self.leaves, self.chosen, what)
 
     def forward(self) -> Any:
         """Column by column."""
@@ -129,14 +129,6 @@ class Blocks:
 
     # ---- complex functions
 
-    def _require_complex(self) -> None:
-        for x, place in zip(self.leaves, self.chosen.places, strict=True):
-            if x.dtype.kind != "c":
-                raise NotDifferentiableError(
-                    f"{self.what}: holomorphic=True needs complex arguments, but {place} has dtype {x.dtype}; convert it "
-                    "first: x.astype(complex), or leave holomorphic=True out"
-                )
-
     def _check_result(self) -> None:
         for k, y in enumerate(self.result.leaves):
             if y.dtype.kind != "c":
@@ -156,11 +148,7 @@ class Blocks:
         """The Cauchy-Riemann equations: what comes of i v is i times what comes of v."""
         for r, i in zip(map(plain, real), map(plain, imaginary), strict=True):
             if surely(np.abs(i - 1j * r) > np.sqrt(np.finfo(r.dtype).eps) * (np.abs(i) + np.abs(r))):
-                raise TargetError(
-                    f"{self.what}: the function is not holomorphic at this point (the Cauchy-Riemann equations do not "
-                    "hold), so it has no complex derivative; leave holomorphic=True out and take np.real or np.abs of the "
-                    "result, or differentiate its real and imaginary parts"
-                )
+                raise not_holomorphic(self.what)
 
 
 def _zeros(result: Any, source: Any) -> Any:

@@ -11,10 +11,11 @@ import numpy as np
 from tapeflow.core.batch import Batch
 from tapeflow.core.tracer import Tracer
 from tapeflow.recorders import ForwardAccumulator
+from tapeflow.recorders.blocks import unit_rows
 from tapeflow.recorders.chunks import CACHE, Chunks
 from tapeflow.transforms._leaves import Partition
 
-__all__ = ["Columns"]
+__all__ = ["Columns", "unit_tangents"]
 
 
 class Columns:
@@ -52,20 +53,11 @@ class Columns:
         return [accumulator.jvp(y) if isinstance(y, Tracer) else None for y in self.result.leaves]
 
     def _evaluate(self, start: int, stop: int, batch: Batch | None) -> list[Any]:
-        tangents = [self._units(x, end - x.size, start, stop) for x, end in zip(self.leaves, self.stops, strict=True)]
+        tangents = unit_tangents(self.leaves, start, stop)
         if batch is not None:
             return self.push(tangents, batch)
         pushed = self.push([t if t is None else t[0] for t in tangents])
         return [t if t is None else np.reshape(t, (1, *t.shape)) for t in pushed]
-
-    def _units(self, x: Any, first: int, start: int, stop: int) -> Any:
-        """Rows of the unit matrix for the part of the columns that belongs to one leaf."""
-        low, high = max(start, first), min(stop, first + x.size)
-        if low >= high:
-            return None
-        rows = np.zeros((stop - start, x.size), x.dtype)
-        rows[np.arange(low, high) - start, np.arange(low, high) - first] = 1
-        return rows.reshape(stop - start, *x.shape)
 
     def _split(self, rows: Any, out: Any) -> list[Any]:
         """The block of each leaf out of the columns of all: result axes first."""
@@ -75,3 +67,15 @@ class Columns:
             ndim = len(x.shape)
             blocks.append(np.transpose(block, (*range(ndim, ndim + len(out.shape)), *range(ndim))))
         return blocks
+
+
+def unit_tangents(leaves: list[Any], start: int, stop: int) -> list[Any]:
+    """Directions along some axes of all leaves together; ``None`` for a leaf of which there is nothing but zeros."""
+    units = []
+    first = 0
+    for x in leaves:
+        reached = start < first + x.size and first < stop
+        rows = unit_rows(x.size, start - first, stop - first, x.dtype) if reached else None
+        units.append(rows if rows is None else rows.reshape(stop - start, *x.shape))
+        first += x.size
+    return units

@@ -13,10 +13,10 @@ from tapeflow.transforms._args import Chosen
 from tapeflow.transforms._results import pull
 from tapeflow.transforms.replay import surely
 
-__all__ = ["complex_derivative", "require_complex"]
+__all__ = ["complex_derivative", "not_holomorphic", "require_complex"]
 
 
-def require_complex(watched: list[Any], chosen: Chosen, name: str) -> None:
+def require_complex(leaves: list[Any], chosen: Chosen, name: str) -> None:
     """Check that all leaves are complex.
 
     Raises
@@ -24,7 +24,7 @@ def require_complex(watched: list[Any], chosen: Chosen, name: str) -> None:
     NotDifferentiableError
         If one is not.
     """
-    for x, place in zip(watched, chosen.places, strict=True):
+    for x, place in zip(leaves, chosen.places, strict=True):
         if x.dtype.kind != "c":
             raise NotDifferentiableError(
                 f"{name}: holomorphic=True needs complex arguments, but {place} has dtype {x.dtype}; convert it first: "
@@ -45,12 +45,17 @@ def complex_derivative(tape: GradientTape, value: Any, watched: list[Any], chose
     imaginary = pull(tape, [value], watched, [1j * one])
     for x, r, i, place in zip(watched, map(plain, real), map(plain, imaginary), chosen.places, strict=True):
         if r.size and surely(_differ(r, 1j * i, plain(x), plain(value))):
-            raise TargetError(
-                f"{name}: the function is not holomorphic in {place} at this point (the Cauchy-Riemann equations do not "
-                "hold), so it has no complex derivative; leave holomorphic=True out and take np.real or np.abs of the "
-                "result, or differentiate its real and imaginary parts"
-            )
+            raise not_holomorphic(name, f" in {place}")
     return [np.conjugate(r) for r in real]
+
+
+def not_holomorphic(name: str, where: str = "") -> TargetError:
+    """The Cauchy-Riemann equations do not hold."""
+    return TargetError(
+        f"{name}: the function is not holomorphic{where} at this point (the Cauchy-Riemann equations do not hold), so it "
+        "has no complex derivative; leave holomorphic=True out and take np.real or np.abs of the result, or differentiate "
+        "its real and imaginary parts"
+    )
 
 
 def _differ(r: Any, minus_i: Any, x: Any, value: Any) -> Any:

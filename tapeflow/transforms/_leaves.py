@@ -7,15 +7,17 @@ from functools import partial
 from numbers import Number
 from typing import Any
 
+import numpy as np
 from optree import PyTreeAccessor
 
 from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core.primitive import Traced
+from tapeflow.core.tracer import Tracer
 from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, TapeError
 from tapeflow.recorders import Variable
 
-__all__ = ["Partition", "Place"]
+__all__ = ["Partition", "Place", "as_array", "distinct"]
 
 Unknown = Callable[[str], TapeError]  # makes the error for an object of an unknown class, of the beginning of its text
 
@@ -138,3 +140,20 @@ class Place:
 
     def __str__(self) -> str:
         return self.partition.expression(self.position, self.name)
+
+
+def distinct(leaves: list[Any]) -> list[Any]:
+    """The leaves, with another handle in place of a traced value that is there already."""
+    if len(leaves) == len(set(map(id, leaves))):
+        return leaves
+    seen: set[int] = set()
+    found = []
+    for x in leaves:
+        found.append(x._twin() if id(x) in seen and isinstance(x, Tracer) else x)
+        seen.add(id(x))
+    return found
+
+
+def as_array(x: Any) -> Any:
+    """Python numbers as array scalars; everything else as it is."""
+    return np.asarray(x)[()] if isinstance(x, (int, float, complex)) else x

@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 from optree import PyTreeAccessor
 
-from tapeflow.core.tracer import Tracer
 from tapeflow.errors import SeedError, StructureError, TapeError
 from tapeflow.recorders.checks import fit_seed
-from tapeflow.transforms._leaves import Partition, Place
+from tapeflow.recorders.results import own
+from tapeflow.transforms._leaves import Partition, Place, as_array
 
-__all__ = ["Leaves", "LinearMap"]
+__all__ = ["LinearMap", "Space"]
 
 Kind = tuple[tuple[int, ...], Any]
 Flat = Callable[[list[Any]], list[Any]]
 
 
-class Leaves:
-    """What the leaves of a tree look like: structure, places, shapes and dtypes, without their values.
+class Space:
+    """The space in which a tree lies: structure, places, shapes and dtypes of its leaves, without their values.
 
     Parameters
     ----------
     partition : Partition
-        The tree. It is not kept.
+        A tree of the space. It is not kept.
     name : str
         What to call it in messages.
     """
@@ -115,11 +115,6 @@ class Leaves:
         ]
 
 
-def as_array(x: Any) -> Any:
-    """Python numbers as array scalars."""
-    return np.asarray(x)[()] if isinstance(x, (int, float, complex)) else x
-
-
 def _as_kind(x: Any, dtype: Any) -> Any:
     return (x.real if x.dtype.kind == "c" and dtype.kind != "c" else x).astype(dtype)
 
@@ -137,29 +132,18 @@ class LinearMap:
     ----------
     flat : callable
         Takes the leaves of a tuple of arguments, and returns those of the result; both are lists.
-    domain, range_ : Leaves
-        What the tuple of arguments and the result look like.
+    domain, range_ : Space
+        Those of the tuple of arguments and of the result.
     """
 
-    def __init__(self, flat: Flat, domain: Leaves, range_: Leaves, name: str = "linear map") -> None:
+    def __init__(self, flat: Flat, domain: Space, range_: Space, name: str = "linear map") -> None:
         self.flat, self.domain, self.range = flat, domain, range_
         self.__name__ = name
 
     def __call__(self, *tangents: Any) -> Any:
         """Apply the map to tangents of the structures, shapes and dtypes of the arguments."""
         outs = self.flat(self.domain.fitted(tangents, "tangents", StructureError))
-        seen: set[int] = set()
-        return self.range.fill([_owned(y, seen) for y in outs])
+        return self.range.fill(own(outs))
 
     def __repr__(self) -> str:
         return f"<{self.__name__}: {self.domain.size} elements to {self.range.size}>"
-
-
-def _owned(y: Any, seen: set[int]) -> Any:
-    """A result that shares memory with no other."""
-    if isinstance(y, np.ndarray) and (y.base is not None or not y.flags.writeable or id(y) in seen):
-        y = y.copy()
-    elif isinstance(y, Tracer) and id(y) in seen:
-        y = y._twin()
-    seen.add(id(y))
-    return y[()] if type(y) is np.ndarray and not y.shape else y

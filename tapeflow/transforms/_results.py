@@ -10,9 +10,9 @@ from optree import PyTreeAccessor
 
 from tapeflow import pytree
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import TargetError
+from tapeflow.errors import TargetError, name_of
 from tapeflow.recorders import GradientTape
-from tapeflow.transforms._leaves import Partition
+from tapeflow.transforms._leaves import Partition, as_array
 
 __all__ = ["output", "outward", "pull", "watch"]
 
@@ -28,9 +28,9 @@ def output(fun: Callable[..., Any], out: Any, name: str) -> Partition:
     result = Partition(out, _output_name, lambda text: TargetError(f"{name}: {text}return it by has_aux=True"))
     if result.statics and not result.leaves:
         where = _output_name(result.spec.accessors()[0])
-        what = getattr(fun, "__name__", "the function")
-        raise TargetError(f"{name}: {where} is a {type(result.statics[0]).__name__}, not an array (of {what})")
-    result.leaves = [np.asarray(y)[()] if isinstance(y, (int, float, complex)) else y for y in result.leaves]
+        what = type(result.statics[0]).__name__
+        raise TargetError(f"{name}: {where} is a {what}, not an array (of {name_of(fun)})")
+    result.leaves = list(map(as_array, result.leaves))
     return result
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from tapeflow import pytree
-from tapeflow.errors import StructureError
+from tapeflow.errors import StructureError, name_of
 from tapeflow.transforms._linear_map import LinearMap
 from tapeflow.transforms.derivatives import grad
 from tapeflow.transforms.linearize import linearize
 from tapeflow.transforms.operators import JacobianOperator, as_operator, pullback_of
+from tapeflow.transforms.products import require_arguments
 from tapeflow.transforms.stop import stop_gradient
 from tapeflow.transforms.vmap import vmap
 
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 
-def _product(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[..., Any] | None) -> LinearMap:
+def _curvature(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[..., Any] | None) -> LinearMap:
     """``J^H H J`` at a point, with ``H`` the Hessian of the loss, if there is one."""
     value, push = linearize(model, *primals)
     pull = pullback_of(push)
@@ -36,7 +37,20 @@ def _product(model: Callable[..., Any], primals: Sequence[Any], loss: Callable[.
         pushed = push.flat(tangents)
         return pull(pushed if between is None else between(pushed))
 
-    return LinearMap(flat, push.domain, push.domain, f"curvature of {getattr(model, '__name__', 'a function')}")
+    return LinearMap(flat, push.domain, push.domain, f"curvature of {name_of(model)}")
+
+
+def _multiplied(
+    name: str,
+    model: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    loss: Callable[..., Any] | None = None,
+) -> Any:
+    """That matrix times a vector; the function `name` was called for it."""
+    require_arguments(name, primals, tangents, "tangents")
+    out = _curvature(model, primals, loss)(*tangents)
+    return out[0] if len(out) == 1 else out
 
 
 def gauss_newton_product(
@@ -86,8 +100,7 @@ def gauss_newton_product(
     >>> gauss_newton_product(residuals, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([8., 2.])
     """
-    out = _product(fun, primals, loss)(*tangents)
-    return out[0] if len(out) == 1 else out
+    return _multiplied("gauss_newton_product", fun, primals, tangents, loss)
 
 
 def gauss_newton_operator(
@@ -122,7 +135,7 @@ def gauss_newton_operator(
     array([[8., 2.],
            [2., 1.]])
     """
-    return as_operator(_product(fun, primals, loss), symmetric=True)
+    return as_operator(_curvature(fun, primals, loss), symmetric=True)
 
 
 # ---- Fisher information
@@ -141,13 +154,13 @@ def _logsumexp(eta: Any) -> Any:
     return np.log(np.sum(np.exp(eta - largest), axis=-1)) + largest[..., 0]
 
 
-def _family(likelihood: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _family(name: str, likelihood: str | Callable[[Any], Any]) -> Callable[[Any], Any]:
     if callable(likelihood):
         return likelihood
     if likelihood not in FAMILIES:
         raise ValueError(
-            f"likelihood={likelihood!r}: expected one of {', '.join(map(repr, FAMILIES))}, or the log-partition function "
-            "of an exponential family in its natural parameters"
+            f"{name}: likelihood={likelihood!r}: expected one of {', '.join(map(repr, FAMILIES))}, or the log-partition "
+            "function of an exponential family in its natural parameters"
         )
     family = FAMILIES[likelihood]
     return lambda outputs: sum(family(y) for y in pytree.flatten(outputs)[0])
@@ -201,7 +214,7 @@ def fisher_product(
     >>> fisher_product(lambda w: inputs @ w, (np.zeros(2),), (np.array([1.0, 0.0]),), likelihood="bernoulli")
     array([0.5 , 0.25])
     """
-    return gauss_newton_product(fun, primals, tangents, loss=_family(likelihood))
+    return _multiplied("fisher_product", fun, primals, tangents, _family("fisher_product", likelihood))
 
 
 def fisher_operator(fun: Callable[..., Any], *primals: Any, likelihood: str | Callable[[Any], Any]) -> JacobianOperator:
@@ -232,15 +245,15 @@ def fisher_operator(fun: Callable[..., Any], *primals: Any, likelihood: str | Ca
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
     """
-    return gauss_newton_operator(fun, *primals, loss=_family(likelihood))
+    return gauss_newton_operator(fun, *primals, loss=_family("fisher_operator", likelihood))
 
 
-def _losses(fun: Callable[..., Any], count: int, examples: Sequence[Any]) -> Callable[..., Any]:
+def _losses(name: str, fun: Callable[..., Any], count: int, examples: Sequence[Any]) -> Callable[..., Any]:
     """The losses of all examples as one function of the parameters."""
     if not isinstance(examples, (tuple, list)) or not examples:
         raise StructureError(
-            f"examples is {type(examples).__name__}; expected a tuple of what comes after the parameters in the call of "
-            "fun, each with a leading axis of examples"
+            f"{name}: examples is {type(examples).__name__}; expected a tuple of what comes after the parameters in "
+            "the call of fun, each with a leading axis of examples"
         )
     axes = (None,) * count + (0,) * len(examples)
 
@@ -248,7 +261,8 @@ def _losses(fun: Callable[..., Any], count: int, examples: Sequence[Any]) -> Cal
         out = vmap(fun, in_axes=axes)(*primals, *examples)
         if np.ndim(out) != 1:
             raise StructureError(
-                f"the loss of one example has shape {np.shape(out)[1:]}; expected a scalar, since examples are mapped over"
+                f"{name}: the loss of one example has shape {np.shape(out)[1:]}; expected a scalar, since examples are "
+                "mapped over"
             )
         return out
 
@@ -297,7 +311,8 @@ def empirical_fisher_product(
     >>> empirical_fisher_product(loss, (np.zeros(2),), (np.ones(2),), examples=data)
     array([1., 4.])
     """
-    return gauss_newton_product(_losses(fun, len(primals), examples), primals, tangents)
+    name = "empirical_fisher_product"
+    return _multiplied(name, _losses(name, fun, len(primals), examples), primals, tangents)
 
 
 def empirical_fisher_operator(fun: Callable[..., Any], *primals: Any, examples: Sequence[Any]) -> JacobianOperator:
@@ -329,4 +344,4 @@ def empirical_fisher_operator(fun: Callable[..., Any], *primals: Any, examples: 
     array([[1., 0.],
            [0., 4.]])
     """
-    return gauss_newton_operator(_losses(fun, len(primals), examples), *primals)
+    return gauss_newton_operator(_losses("empirical_fisher_operator", fun, len(primals), examples), *primals)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapeflow.errors import StructureError
+from tapeflow.recorders.chunks import positive
 from tapeflow.transforms._linear_map import LinearMap
 from tapeflow.transforms.operators import as_operator, hessian_operator
 
@@ -40,17 +41,19 @@ DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] 
 
 
 class _Sampler:
-    """A square operator, and a source of random vectors for it; counts nothing and keeps nothing."""
+    """A square operator, and random vectors for it."""
 
-    def __init__(self, operator: Any, size: int | None, rng: Any, distribution: str, chunk_size: int) -> None:
+    def __init__(
+        self, name: str, operator: Any, size: int | None, rng: Any, distribution: str, chunk_size: int | None
+    ) -> None:
         if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"rng is {type(rng).__name__}; expected a generator: np.random.default_rng(seed)")
+            raise TypeError(f"{name}: rng is {type(rng).__name__}; expected a generator: np.random.default_rng(seed)")
         if distribution not in DISTRIBUTIONS:
-            raise ValueError(f"distribution={distribution!r}: expected one of {', '.join(map(repr, DISTRIBUTIONS))}")
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size={chunk_size}: expected a positive number")
-        self.apply, self.size, self.dtype = _products(operator, size)
-        self.rng, self.distribution, self.chunk_size = rng, distribution, chunk_size
+            known = ", ".join(map(repr, DISTRIBUTIONS))
+            raise ValueError(f"{name}: distribution={distribution!r}: expected one of {known}")
+        self.apply, self.size, self.dtype = _products(name, operator, size)
+        self.rng, self.distribution = rng, distribution
+        self.chunk_size = positive(chunk_size, "chunk_size", name)
 
     def draw(self, count: int) -> Any:
         """Random vectors, which are columns."""
@@ -58,30 +61,32 @@ class _Sampler:
 
     def multiply(self, columns: Any) -> Any:
         """Products with vectors, some at a time."""
-        starts = range(0, columns.shape[1], self.chunk_size)
-        parts = [self.apply(columns[:, k : k + self.chunk_size]) for k in starts]
+        step = self.chunk_size or max(columns.shape[1], 1)
+        parts = [self.apply(columns[:, k : k + step]) for k in range(0, columns.shape[1], step)]
         return np.concatenate(parts, axis=1) if parts else np.zeros(columns.shape, self.dtype)
 
 
-def _products(operator: Any, size: int | None) -> tuple[Callable[[Any], Any], int, np.dtype]:
+def _products(name: str, operator: Any, size: int | None) -> tuple[Callable[[Any], Any], int, np.dtype]:
     """What multiplies columns, their length, and the dtype."""
     operator = as_operator(operator) if isinstance(operator, LinearMap) else operator
     if callable(operator) and not hasattr(operator, "shape"):
         if size is None:
-            raise StructureError("a function that multiplies by a matrix was given without its size: pass size=n")
+            raise StructureError(
+                f"{name}: a function that multiplies by a matrix was given without its size: pass size=n"
+            )
         return lambda columns: np.stack([operator(c) for c in columns.T], axis=1), size, np.dtype(float)
     from scipy.sparse.linalg import aslinearoperator  # takes long
 
     operator = aslinearoperator(operator)
     if operator.shape[0] != operator.shape[1] or (size is not None and size != operator.shape[0]):
-        raise StructureError(f"a trace or diagonal needs a square operator, not one of shape {operator.shape}")
+        raise StructureError(f"{name}: a trace or diagonal needs a square operator, not one of shape {operator.shape}")
     dtype = np.dtype(operator.dtype)
     return operator.matmat, operator.shape[0], dtype if dtype.kind in "fc" else np.dtype(float)
 
 
-def _count(samples: int, least: int, method: str = "") -> None:
+def _count(name: str, samples: int, least: int, method: str = "") -> None:
     if samples < least:
-        raise ValueError(f"samples={samples}: expected at least {least}{method}")
+        raise ValueError(f"{name}: samples={samples}: expected at least {least}{method}")
 
 
 def hutchinson_trace(
@@ -92,7 +97,7 @@ def hutchinson_trace(
     samples: int = 100,
     distribution: str = "rademacher",
     method: str = "hutchinson",
-    chunk_size: int = 32,
+    chunk_size: int | None = 32,
 ) -> Estimate:
     """Estimate the trace of a matrix from its products with random vectors.
 
@@ -111,8 +116,8 @@ def hutchinson_trace(
         Of the elements of the vectors: signs have the smaller variance.
     method : {"hutchinson", "hutch++"}
         The plain mean, or one that treats the large eigenvalues apart.
-    chunk_size : int
-        How many products are computed in one sweep.
+    chunk_size : int or None
+        How many products are computed in one sweep; all for ``None``.
 
     Returns
     -------
@@ -147,12 +152,12 @@ def hutchinson_trace(
     Estimate(value=np.float64(6.0), standard_error=np.float64(0.0))
     """
     if method not in ("hutchinson", "hutch++"):
-        raise ValueError(f"method={method!r}: expected 'hutchinson' or 'hutch++'")
-    sampler = _Sampler(operator, size, rng, distribution, chunk_size)
+        raise ValueError(f"hutchinson_trace: method={method!r}: expected 'hutchinson' or 'hutch++'")
+    sampler = _Sampler("hutchinson_trace", operator, size, rng, distribution, chunk_size)
     if method == "hutch++":
-        _count(samples, 3, " for 'hutch++'")
+        _count("hutchinson_trace", samples, 3, " for 'hutch++'")
         return _hutch_plus_plus(sampler, samples)
-    _count(samples, 1)
+    _count("hutchinson_trace", samples, 1)
     z = sampler.draw(samples)
     return _mean(np.sum(z * sampler.multiply(z), axis=0))
 
@@ -182,7 +187,7 @@ def hutchinson_diagonal(
     rng: np.random.Generator,
     samples: int = 100,
     distribution: str = "rademacher",
-    chunk_size: int = 32,
+    chunk_size: int | None = 32,
 ) -> Estimate:
     """Estimate the diagonal of a matrix from its products with random vectors.
 
@@ -215,8 +220,8 @@ def hutchinson_diagonal(
     >>> hutchinson_diagonal(np.diag([1.0, 2.0, 3.0]), rng=np.random.default_rng(0), samples=5).value
     array([1., 2., 3.])
     """
-    sampler = _Sampler(operator, size, rng, distribution, chunk_size)
-    _count(samples, 1)
+    sampler = _Sampler("hutchinson_diagonal", operator, size, rng, distribution, chunk_size)
+    _count("hutchinson_diagonal", samples, 1)
     z = sampler.draw(samples)
     products = z * sampler.multiply(z)
     weights = np.mean(z * z, axis=1)
@@ -232,7 +237,7 @@ def hessian_trace(
     samples: int = 100,
     distribution: str = "rademacher",
     method: str = "hutchinson",
-    chunk_size: int = 32,
+    chunk_size: int | None = 32,
 ) -> Estimate:
     """Estimate the trace of the Hessian of a scalar function, which is its Laplacian.
 
@@ -284,7 +289,7 @@ def hessian_diagonal_estimate(
     rng: np.random.Generator,
     samples: int = 100,
     distribution: str = "rademacher",
-    chunk_size: int = 32,
+    chunk_size: int | None = 32,
 ) -> Estimate:
     """Estimate the diagonal of the Hessian of a scalar function.
 

@@ -73,9 +73,8 @@ def jacobian(
     array([[3., 2.],
            [0., 6.]])
     """
-    return _transformed(
-        "jacobian", fun, argnums, has_aux, holomorphic, Chunks(chunk_size, memory_budget, True, progress)
-    )
+    chunks = Chunks("jacobian", chunk_size, memory_budget, True, progress)
+    return _transformed("jacobian", fun, argnums, has_aux, holomorphic, chunks)
 
 
 @decorator
@@ -113,7 +112,8 @@ def jacfwd(
     >>> jacfwd(lambda t: np.stack([np.cos(t), np.sin(t)]))(0.0)
     array([-0.,  1.])
     """
-    return _transformed("jacfwd", fun, argnums, has_aux, holomorphic, Chunks(chunk_size, memory_budget, True, progress))
+    chunks = Chunks("jacfwd", chunk_size, memory_budget, True, progress)
+    return _transformed("jacfwd", fun, argnums, has_aux, holomorphic, chunks)
 
 
 @decorator
@@ -154,7 +154,8 @@ def jacrev(
     >>> jacrev(lambda x: np.sum(x**2))(np.array([2.0, 3.0]))
     array([4., 6.])
     """
-    return _transformed("jacrev", fun, argnums, has_aux, holomorphic, Chunks(chunk_size, memory_budget, True, progress))
+    chunks = Chunks("jacrev", chunk_size, memory_budget, True, progress)
+    return _transformed("jacrev", fun, argnums, has_aux, holomorphic, chunks)
 
 
 @decorator
@@ -199,7 +200,7 @@ def hessian(
            [2., 0.]])
     """
     gradient = grad(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
-    chunks = Chunks(chunk_size, memory_budget, True, progress)
+    chunks = Chunks("hessian", chunk_size, memory_budget, True, progress)
     return _transformed("hessian", gradient, argnums, has_aux, holomorphic, chunks)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from tapeflow import pytree
 from tapeflow.core.forward import dual
 from tapeflow.core.tracer import plain
-from tapeflow.errors import NotDifferentiableError, SeedError, StructureError
-from tapeflow.recorders import ForwardAccumulator, Variable
+from tapeflow.errors import NotDifferentiableError, SeedError, StructureError, name_of
+from tapeflow.recorders import ForwardAccumulator
 from tapeflow.recorders.checks import differentiable
+from tapeflow.recorders.results import conjugate
 from tapeflow.transforms._args import Chosen, is_value, split_aux
 from tapeflow.transforms._leaves import Partition
-from tapeflow.transforms._linear_map import Leaves, LinearMap
+from tapeflow.transforms._linear_map import LinearMap, Space
 from tapeflow.transforms._results import output, outward
 from tapeflow.transforms.products import vjp
 from tapeflow.transforms.replay import Program, surely
@@ -81,8 +82,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ope
     (array([3., 0.]), array([2., 6.]))
     """
     chosen = Chosen(fun, tuple(primals), range(len(primals)))
-    read = (x.read() if isinstance(x, Variable) else x for x in chosen.leaves)
-    values = [differentiable(x, place) for x, place in zip(read, chosen.places, strict=True)]
+    values = [differentiable(x, place) for x, place in zip(chosen.leaves, chosen.places, strict=True)]
     program = Program()
     tangents = [program.input(x.shape, x.dtype) for x in values]
     with ForwardAccumulator((), ()) as accumulator:
@@ -91,8 +91,8 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ope
     outputs = output(fun, out, "linearize")
     replay = program.finish(accumulator.jvp(outputs.leaves, "zero"))
     value = outward(outputs.fill(outputs.leaves), accumulator, reused=True)
-    name = f"derivative of {getattr(fun, '__name__', 'a function')}"
-    f_jvp: Any = LinearMap(replay, Leaves(chosen.partition, "primals"), Leaves(outputs, "value"), name)
+    name = f"derivative of {name_of(fun)}"
+    f_jvp: Any = LinearMap(replay, Space(chosen.partition, "primals"), Space(outputs, "value"), name)
     if operator:
         from tapeflow.transforms.operators import as_operator  # which needs this module
 
@@ -127,7 +127,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
         If `fun` is found not to be linear.
     NotDifferentiableError
         If a dtype is not floating-point.
-    SeedError, StructureError
+    SeedError, StructureError, name_of
         From the transposed function, if a cotangent does not fit; names the leaf.
 
     Notes
@@ -147,17 +147,19 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, check: bool = True)
     >>> difference(np.array([1.0, 10.0]))
     (array([-1., -9., 10.]),)
     """
-    domain = Leaves(_described(primals), "primals")
+    domain = Space(_described(primals), "primals")
     for (_, dtype), place in zip(domain.kinds, domain.places, strict=True):
         if dtype.kind not in "fc":
-            raise NotDifferentiableError(f"{place} has dtype {dtype}; a linear map needs real or complex floats")
+            raise NotDifferentiableError(
+                f"linear_transpose: {place} has dtype {dtype}; a linear map needs real or complex floats"
+            )
     rng = np.random.default_rng(0)
     value, pullback = vjp(fun, *domain.fill(domain.random(rng)))
-    range_ = Leaves(output(fun, value, "linear_transpose"), "value")
+    range_ = Space(output(fun, value, "linear_transpose"), "value")
 
     def flat(cotangent: list[Any]) -> list[Any]:
-        pulled = pullback(range_.fill(list(map(_conj, cotangent))))
-        return list(map(_conj, domain.partition.split(pulled, "primals", "primals")))
+        pulled = pullback(range_.fill(list(map(conjugate, cotangent))))
+        return list(map(conjugate, domain.partition.split(pulled, "primals", "primals")))
 
     def transposed(cotangent: Any) -> tuple[Any, ...]:
         return domain.fill(flat(range_.fitted(cotangent, "cotangent", SeedError)))
@@ -178,18 +180,14 @@ def _described(primals: tuple[Any, ...]) -> Partition:
     return Partition(pytree.map_leaves(array, primals), lambda accessor: accessor.codify("primals"))
 
 
-def _conj(x: Any) -> Any:
-    return np.conj(x) if x.dtype.kind == "c" else x
-
-
 LARGE = -(2.0**10)
 
 
 def _check_linear(
     fun: Callable[..., Any],
     transposed: Callable[[list[Any]], list[Any]],
-    domain: Leaves,
-    range_: Leaves,
+    domain: Space,
+    range_: Space,
     rng: np.random.Generator,
 ) -> None:
     """Raise unless a function is zero at zero, and at random points what its transpose says."""
@@ -219,6 +217,6 @@ def _pairing(a: list[Any], b: list[Any]) -> tuple[Any, Any]:
 
 def _not_linear(fun: Callable[..., Any], why: str) -> StructureError:
     return StructureError(
-        f"linear_transpose: {getattr(fun, '__name__', 'the function')} is not linear: {why}. For the derivative of a "
+        f"linear_transpose: {name_of(fun)} is not linear: {why}. For the derivative of a "
         "function that is not linear use vjp(fun, *primals), which takes it at a point; check=False skips this test"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow.errors import StructureError, TargetError
-from tapeflow.transforms._linear_map import Flat, Leaves, LinearMap
+from tapeflow.transforms._linear_map import Flat, LinearMap, Space
 from tapeflow.transforms.derivatives import grad
 from tapeflow.transforms.linearize import linearize
 from tapeflow.transforms.products import vjp
@@ -169,7 +169,7 @@ def pullback_of(f_jvp: LinearMap) -> Flat:
     return lambda cotangents: list(pullback(cotangents))
 
 
-def _each(flat: Flat, rows: Any, source: Leaves, target: Leaves, one: bool) -> Any:
+def _each(flat: Flat, rows: Any, source: Space, target: Space, one: bool) -> Any:
     """Apply a linear function to rows: to one as it is, to more as a batch."""
     count = rows.shape[0]
     if count == 0 or not source.kinds or not target.kinds:

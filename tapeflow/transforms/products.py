@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.tracer import Tracer
 from tapeflow.errors import NotDifferentiableError, SeedError, SeedTypeError, StructureError
 from tapeflow.recorders import ForwardAccumulator, GradientTape
 from tapeflow.recorders.checks import fit_seed
-from tapeflow.transforms._args import Chosen, is_value, scalar_output, split_aux
-from tapeflow.transforms._leaves import Partition
+from tapeflow.transforms._args import Chosen, scalar_output, split_aux
+from tapeflow.transforms._leaves import Partition, as_array, distinct
 from tapeflow.transforms._results import output, outward, pull, watch
 
-__all__ = ["distinct", "hvp", "jvp", "vhp", "vjp"]
+__all__ = ["hvp", "jvp", "require_arguments", "vhp", "vjp"]
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, operator: bool = False) -> tuple[Any, ...]:
@@ -200,7 +199,7 @@ def vhp(fun: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[An
     >>> vhp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     array([ 6., 12.])
     """
-    _require_arguments("vhp", primals, cotangents, "cotangents")
+    require_arguments("vhp", primals, cotangents, "cotangents")
     chosen = _all(fun, primals)
     vectors, where = _split(chosen, cotangents, "cotangents")
     with GradientTape(watch_accessed_variables=False) as tape:
@@ -238,7 +237,7 @@ def _forward(
     fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], name: str
 ) -> tuple[Chosen, ForwardAccumulator]:
     """The arguments, and an accumulator for their leaves and tangents."""
-    _require_arguments(name, primals, tangents, "tangents")
+    require_arguments(name, primals, tangents, "tangents")
     chosen = _all(fun, primals)
     directions, where = _split(chosen, tangents, "tangents")
     leaves = distinct(chosen.leaves)
@@ -254,7 +253,7 @@ def _forward(
 def _check(seeds: list[Any], likes: list[Any], partition: Partition, name: str, optional: bool = False) -> None:
     """Check cotangents or tangents against the values they belong to, and name the one that does not fit."""
     for k, (seed, like) in enumerate(zip(seeds, likes, strict=True)):
-        like = like if is_value(like) else np.asarray(like)
+        like = as_array(like)
         if seed is None and not optional:
             raise SeedTypeError(
                 f"{partition.place(k, name)} is None; pass an array of shape {like.shape}, zeros for zero"
@@ -263,7 +262,14 @@ def _check(seeds: list[Any], likes: list[Any], partition: Partition, name: str, 
             fit_seed(seed, like, partition.place(k, name))
 
 
-def _require_arguments(name: str, primals: Any, vectors: Any, what: str) -> None:
+def require_arguments(name: str, primals: Any, vectors: Any, what: str) -> None:
+    """Check that primals and vectors are tuples of arguments, one for each.
+
+    Raises
+    ------
+    StructureError
+        If they are not.
+    """
     for given, called in ((primals, "primals"), (vectors, what)):
         if not isinstance(given, (tuple, list)):
             raise StructureError(
@@ -277,15 +283,3 @@ def _twins(accumulator: ForwardAccumulator, chosen: Chosen) -> list[Any]:
     twins = [accumulator.primals] if len(chosen.leaves) == 1 else accumulator.primals
     accumulator.primals = None  # a cycle, which would hold the arguments until the next garbage collection
     return twins
-
-
-def distinct(leaves: list[Any]) -> list[Any]:
-    """The leaves, with another handle in place of a traced value that is there already."""
-    if len(leaves) == len(set(map(id, leaves))):
-        return leaves
-    seen: set[int] = set()
-    distinct = []
-    for x in leaves:
-        distinct.append(x._twin() if id(x) in seen and isinstance(x, Tracer) else x)
-        seen.add(id(x))
-    return distinct

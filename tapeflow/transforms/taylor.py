@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from operator import index
 from typing import Any
@@ -14,10 +13,19 @@ from tapeflow.core import stack
 from tapeflow.core.batch import Batch, Batched, batched
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import BatchDecisionError, BatchLoopWarning, NotDifferentiableError, SeedError, StructureError
+from tapeflow.errors import (
+    BatchDecisionError,
+    NotDifferentiableError,
+    SeedError,
+    StructureError,
+    name_of,
+    warn_of_loop,
+)
 from tapeflow.recorders.checks import differentiable, fit_seed
-from tapeflow.transforms import taylor_recurrences as taylor_recurrences
+from tapeflow.recorders.chunks import positive
+from tapeflow.transforms import taylor_recurrences as taylor_recurrences  # enters its recurrences in the table
 from tapeflow.transforms._args import is_value
+from tapeflow.transforms._columns import unit_tangents
 from tapeflow.transforms._leaves import Partition
 from tapeflow.transforms._results import output, outward
 from tapeflow.transforms.taylor_series import Coefficients, Expansion, Series
@@ -75,7 +83,7 @@ def taylor(fun: Callable[..., Any], x: Any, v: Any, order: int, *, series: Seque
     >>> taylor(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]), 3)
     (np.float64(9.0), [np.float64(3.0), np.float64(6.0), np.float64(6.0)])
     """
-    order = _order(order, "order")
+    order = _order(order, "order", "taylor")
     point = _Point(x)
     rows = [point.directions(v, "v")] if order else []
     rows += [point.directions(s, f"series[{k}]") for k, s in enumerate(_later(series, order))]
@@ -123,12 +131,12 @@ def nth_derivative(fun: Callable[..., Any], x: Any, n: int) -> Any:
     >>> nth_derivative(lambda x: x**4, np.array([1.0, 2.0]), 3)
     array([24., 48.])
     """
-    n = _order(n, "n")
+    n = _order(n, "n", "nth_derivative")
     x = differentiable(x, "x")
     value, derivatives = taylor(fun, x, np.ones_like(x), n)
     if not is_value(value) or value.shape != x.shape:
         raise StructureError(
-            f"nth_derivative: {_name(fun)} gives {_what(value)} for an argument of shape {x.shape}; it must work "
+            f"nth_derivative: {name_of(fun)} gives {_what(value)} for an argument of shape {x.shape}; it must work "
             "element by element. For other functions use taylor, in a direction"
         )
     return derivatives[-1] if n else value
@@ -300,35 +308,17 @@ def _along_axes(
 ) -> Iterator[tuple[_Result, list[Any]]]:
     """Results and their second derivatives, for a chunk of axes after the other; the latter have an axis for them."""
     total = sum(leaf.size for leaf in point.leaves)
-    step = max(total, 1) if chunk_size is None else _chunk(chunk_size)
+    step = positive(chunk_size, "chunk_size", name) or max(total, 1)
     for start in range(0, max(total, 1), step):
         size = min(step, total - start)
-        units = _unit_vectors(point.leaves, start, size)
+        units = unit_tangents(point.leaves, start, start + size)
         try:
             yield _batched_seconds(fun, point, units, size, name)
         except BatchDecisionError:
-            warnings.warn(
-                f"{name}: {_name(fun)} needs values of each direction, so it is called for one after another",
-                BatchLoopWarning,
-                stacklevel=4,
+            warn_of_loop(
+                f"{name}: {name_of(fun)} needs values of each direction, so it is called for one after another"
             )
             yield _looped_seconds(fun, point, units, size, name)
-
-
-def _unit_vectors(leaves: list[Any], start: int, count: int) -> list[Any]:
-    """Rows of the identity, in the shape of the leaves; ``None`` for a leaf of which there is nothing but zeros."""
-    units: list[Any] = []
-    offset = 0
-    for leaf in leaves:
-        first, last = max(start, offset), min(start + count, offset + leaf.size)
-        if first < last:
-            rows = np.zeros((count, leaf.size), leaf.dtype)
-            rows[np.arange(first - start, last - start), np.arange(first - offset, last - offset)] = 1
-            units.append(rows.reshape(count, *leaf.shape))
-        else:
-            units.append(None)
-        offset += leaf.size
-    return units
 
 
 def _batched_seconds(
@@ -361,20 +351,14 @@ def _looped_seconds(
 # ---- arguments
 
 
-def _order(order: Any, name: str) -> int:
+def _order(order: Any, option: str, name: str) -> int:
     try:
         whole = index(order)
     except TypeError:
         whole = -1
     if whole < 0 or isinstance(order, bool):
-        raise ValueError(f"{name}={order!r}: expected an int of at least 0, the number of derivatives")
+        raise ValueError(f"{name}: {option}={order!r}: expected an int of at least 0, the number of derivatives")
     return whole
-
-
-def _chunk(chunk_size: Any) -> int:
-    if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size!r}: expected an int of at least 1, or None for all at once")
-    return chunk_size
 
 
 def _later(series: Any, order: int) -> list[Any]:
@@ -385,10 +369,6 @@ def _later(series: Any, order: int) -> list[Any]:
             f"taylor: series has {len(series)} entries, but beside v only {max(order - 1, 0)} count for order={order}"
         )
     return list(series)
-
-
-def _name(fun: Callable[..., Any]) -> str:
-    return getattr(fun, "__name__", repr(fun))
 
 
 def _what(value: Any) -> str:

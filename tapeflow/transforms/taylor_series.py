@@ -228,9 +228,8 @@ def _coefficients(
         if found is not NotImplemented:
             return found
     operation = _Operation(expansion, primitive, primals, moving, out, params)
-    push = getattr(primitive, "push", None)
-    if push is not None:
-        return operation.pushed(push, order)
+    if primitive.push is not None:
+        return operation.pushed(primitive.push, order)
     found = operation.coefficients(order)
     return operation.settled(found) if primitive.elementwise and order > 1 else found
 

@@ -13,10 +13,12 @@ import optree
 from tapeflow import pytree
 from tapeflow.backends import backend_for
 from tapeflow.core import stack
-from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one
+from tapeflow.core.batch import UNBOUND, Batch, Batched, batched, one_by_one, spread
 from tapeflow.core.primitive import Traced
 from tapeflow.core.tracer import Tracer
-from tapeflow.errors import BatchDecisionError, StructureError, warn_of_loop
+from tapeflow.errors import BatchDecisionError, StructureError, name_of, warn_of_loop
+from tapeflow.recorders.chunks import positive
+from tapeflow.recorders.results import own
 from tapeflow.transforms._args import decorator
 
 __all__ = ["vmap"]
@@ -82,7 +84,7 @@ def vmap(
     """
     _check_axes(in_axes, "in_axes")
     _check_axes(out_axes, "out_axes")
-    given, most = _count(axis_size, "axis_size", 0), _count(chunk_size, "chunk_size", 1)
+    given, most = _length(axis_size), positive(chunk_size, "chunk_size", "vmap")
 
     @wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -107,16 +109,12 @@ def _check_axes(axes: Any, name: str) -> None:
             raise StructureError(f"vmap: {path} is {axis!r}; an axis is an integer, or None for what is not mapped")
 
 
-def _count(n: Any, name: str, least: int) -> int | None:
-    if n is None:
+def _length(axis_size: Any) -> int | None:
+    if axis_size is None:
         return None
-    try:
-        n = operator.index(n)
-    except TypeError:
-        raise StructureError(f"vmap: {name} must be an integer or None, but it is {n!r}") from None
-    if n < least:
-        raise StructureError(f"vmap: {name} must be at least {least}, but it is {n}")
-    return int(n)
+    if isinstance(axis_size, bool) or not hasattr(axis_size, "__index__") or axis_size < 0:
+        raise StructureError(f"vmap: axis_size={axis_size!r}: expected an integer of at least 0, or None")
+    return operator.index(axis_size)
 
 
 def _arguments(args: Any, kwargs: Any, in_axes: Any, given: int | None) -> tuple[list[Any], Any, list[Any], int]:
@@ -208,16 +206,12 @@ def _evaluate(
     except BatchDecisionError:
         if not size:
             return _of_nothing(fun, spec, leaves, places, out_axes)
-        warn_of_loop(f"{_name(fun)} needs values of each element, so it is called for one after another")
+        warn_of_loop(f"vmap: {name_of(fun)} needs values of each element, so it is called for one after another")
         result = _one_by_one(fun, spec, inside, batch)
     outs, out_spec, paths = pytree.flatten_with_paths(result, "result")
     axes = _prefix(out_axes, pytree.unflatten(out_spec, outs), "out_axes")
     left = [_leave(y, a, p, batch) for y, a, p in zip(outs, axes, paths, strict=True)]
-    return pytree.unflatten(out_spec, _apart(left, leaves))
-
-
-def _name(fun: Callable[..., Any]) -> str:
-    return getattr(fun, "__name__", repr(fun))
+    return pytree.unflatten(out_spec, own(left, map(id, leaves)))
 
 
 def _one_by_one(fun: Callable[..., Any], spec: Any, leaves: list[Any], batch: Batch) -> Any:
@@ -270,24 +264,10 @@ def _leave(y: Any, axis: int | None, path: object, batch: Batch) -> Any:
         raise StructureError(
             f"vmap: {path} is a {type(y).__name__}, not an array; out_axes=None keeps a result that is the same for all"
         )
-    whole = y._value if mine else np.copy(np.broadcast_to(y, (batch.size, *np.shape(y))))
+    whole = y._value if mine else np.copy(spread(y, batch.size))
     if not -whole.ndim <= axis < whole.ndim:
         raise StructureError(f"vmap: out_axes={axis} for {path}, which has shape {whole.shape} with the mapped axis")
     return _moved(whole, 0, axis)
-
-
-def _apart(results: list[Any], arguments: list[Any]) -> list[Any]:
-    """Results that share memory neither with an argument nor with each other, so that all can be written to."""
-    seen = set(map(id, arguments))
-    out = []
-    for y in results:
-        if isinstance(y, Traced):
-            y = y._twin() if id(y) in seen and isinstance(y, Tracer) else y
-        elif isinstance(y, np.ndarray) and (id(y) in seen or y.base is not None or not y.flags.writeable):
-            y = np.array(y)
-        seen.add(id(y))
-        out.append(y)
-    return out
 
 
 def _moved(x: Any, axis: int, place: int) -> Any:

@@ -14,9 +14,20 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "REFUSED", "Case", "case", "cplx", "fixed", "real", "spd"]
+__all__ = ["CASES", "REFUSED", "Case", "Sized", "case", "cplx", "fixed", "real", "spd"]
 
 Draw = Callable[[np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A draw of arrays of one shape, which benchmarks repeat for larger ones."""
+
+    shape: tuple[int, ...]
+    make: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+    def __call__(self, rng: np.random.Generator) -> np.ndarray:
+        return self.make(rng, self.shape)
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,13 @@ class Case:
     def id(self) -> str:
         return self.label
 
+    def rng(self) -> np.random.Generator:
+        """What draws the arguments."""
+        return np.random.default_rng(zlib.crc32(self.label.encode()))
+
     def args(self) -> tuple[np.ndarray, ...]:
         """The arguments, the same in every run."""
-        rng = np.random.default_rng(zlib.crc32(self.label.encode()))
+        rng = self.rng()
         return tuple(draw(rng) for draw in self.draws)
 
 
@@ -58,22 +73,22 @@ def case(
 
 def real(*shape: int, low: float = -2.0, high: float = 2.0) -> Draw:
     """Uniform real numbers."""
-    return lambda rng: rng.uniform(low, high, shape)
+    return Sized(shape, lambda rng, shape: rng.uniform(low, high, shape))
 
 
 def cplx(*shape: int, low: float = 0.3, high: float = 2.0) -> Draw:
     """Complex numbers of modulus in [low, high], off the negative real axis."""
-    return lambda rng: rng.uniform(low, high, shape) * np.exp(1j * rng.uniform(-2.8, 2.8, shape))
+    return Sized(shape, lambda rng, shape: rng.uniform(low, high, shape) * np.exp(1j * rng.uniform(-2.8, 2.8, shape)))
 
 
 def spd(*shape: int) -> Draw:
     """Symmetric positive definite matrices with separated eigenvalues; the shape ends in (n, n)."""
 
-    def draw(rng: np.random.Generator) -> np.ndarray:
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         q, _ = np.linalg.qr(rng.normal(size=shape))
         return (q * np.arange(1.0, shape[-1] + 1)) @ np.swapaxes(q, -1, -2)
 
-    return draw
+    return Sized(shape, draw)
 
 
 def fixed(value: Any) -> Draw:

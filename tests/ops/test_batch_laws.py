@@ -128,6 +128,10 @@ def forward_of_tangents(case: Case, args: list[np.ndarray], tangents: Any, weigh
     return lambda ts: push(case, [a[0] for a in args], ts), (tangents,)
 
 
+def forward_of_primals(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
+    return lambda xs: push(case, xs, [t[0] for t in tangents]), (args,)
+
+
 def backward(case: Case, args: list[np.ndarray], tangents: Any, weights: Any) -> Any:
     return lambda xs, ws: pull(case, xs, ws), (args, weights)
 
@@ -144,6 +148,7 @@ MODES = {
     values: "",
     forward: "jvp",
     forward_of_tangents: "jvp",
+    forward_of_primals: "jvp",
     backward: "vjp",
     backward_of_cotangents: "vjp",
     backward_of_primals: "vjp",

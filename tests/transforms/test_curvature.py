@@ -196,6 +196,11 @@ def test_bad_input() -> None:
         empirical_fisher_product(lambda w, x: w @ x, (W,), (V,), examples=INPUTS)
     with pytest.raises(StructureError, match=r"the loss of one example has shape \(4,\); expected a scalar"):
         empirical_fisher_product(lambda w, x: w @ x, (W,), (V,), examples=(INPUTS,))
+    for product, options in ((gauss_newton_product, {}), (fisher_product, {"likelihood": "gaussian"})):
+        with pytest.raises(
+            StructureError, match=f"{product.__name__}: primals must be a tuple of arguments, not ndarray"
+        ):
+            product(lambda w: w, np.ones(2), (np.ones(2),), **options)
     with pytest.raises(StructureError, match="mapped axes differ in length"):
         empirical_fisher_product(lambda w, x, y: np.sum(w @ x), (W,), (V,), examples=(INPUTS, INPUTS[:3]))
     with pytest.raises(TargetError, match="a gradient needs a scalar"):

@@ -192,7 +192,7 @@ def test_bad_input() -> None:
         hutchinson_trace(S, rng=rng(), samples=2, method="hutch++")
     with pytest.raises(ValueError, match="samples=0: expected at least 1"):
         hutchinson_diagonal(S, rng=rng(), samples=0)
-    with pytest.raises(ValueError, match="chunk_size=0: expected a positive number"):
+    with pytest.raises(ValueError, match="hutchinson_trace: chunk_size=0: expected a positive integer"):
         hutchinson_trace(S, rng=rng(), chunk_size=0)
     with pytest.raises(StructureError, match="without its size: pass size=n"):
         hutchinson_trace(lambda v: v, rng=rng())

@@ -69,7 +69,7 @@ def test_taylor_is_nested_jvp(case: Case) -> None:
 
 # ---- higher orders, and recurrences against the rules that they spare
 
-HIGH = 6
+HIGH = 6  # nesting, the reference, takes 2**order evaluations
 DEDICATED = (
     np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh,
     np.square, np.sqrt, np.cbrt, np.reciprocal, np.multiply, np.divide, np.power, np.linalg.inv, np.linalg.solve,
@@ -103,7 +103,8 @@ def close(got: list[list[Any]], want: list[list[Any]], tolerance: float) -> None
 @pytest.mark.parametrize("case", rows_of(DEDICATED + OTHERS))
 def test_high_orders(case: Case) -> None:
     args = case.args()
-    close(expanded(case, HIGH), nested(smooth(case), args, direction(args, 11), HIGH), 1e-8)
+    order = HIGH if any(case.function is f for f in DEDICATED) else HIGH - 2
+    close(expanded(case, order), nested(smooth(case), args, direction(args, 11), order), 1e-8)
 
 
 @pytest.mark.parametrize("case", rows_of(DEDICATED))
