@@ -446,6 +446,8 @@ def test_stacks_agree_with_nested_directional_derivatives(name: str) -> None:
         (fills, ["by_value_and_grad", "by_tape", "by_jacrev"]),  # views of adjoints while `y[0] += ...` is pulled back
         (fills, ["by_closure", "by_gauss_newton", "by_tape"]),
         (fills, ["by_custom_gradient", "by_taylor", "by_vhp"]),  # a rule that closes over a series that is over
+        (solves, ["by_custom_gradient", "by_hessian_diagonal", "by_vmap_of_tangents"]),  # one of a batch of series
+        (transforms, ["by_custom_gradient", "by_laplacian", "by_linearize"]),
         (sums, ["by_custom_vjp", "by_linearize"]),  # a transposed rule whose check has no values to decide by
         (orders, ["by_custom_gradient", "by_gauss_newton"]),
         (contracts, ["by_linearize", "by_transpose"]),

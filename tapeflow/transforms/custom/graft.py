@@ -212,7 +212,10 @@ def _outside(value: Any, level: int, known: set[int]) -> Any:
     if value._level == level and not isinstance(value, Dual) and value._live:
         return value
     inner = _outside(value._value, level, known)
-    return batched(inner, value._batch) if value._level in known and isinstance(value, Batched) else inner
+    if not isinstance(value, Batched):
+        return inner
+    # A batch further in cannot matter at this level: if there is one, all its elements are the same.
+    return batched(inner, value._batch) if value._level in known else inner[0]
 
 
 def _depths(values: Sequence[Any]) -> set[int]:
