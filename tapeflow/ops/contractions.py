@@ -64,9 +64,13 @@ def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
         x0 = _arranged(x0, batched[0], (*free0, *left), (rows, terms) if free0 else (terms,))
         x1 = _arranged(x1, batched[1], (*right, *free1), (terms, columns) if free1 else (terms,))
         y = _matmul_batch(product, (x0, x1), batched, {})
+    elif type(x0) is type(x1) is np.ndarray and all(batched):
+        # A product with broadcasting takes half as long again.
+        y = np.einsum("bi,bj->bij", _arranged(x0, True, free0, (rows,)), _arranged(x1, True, free1, (columns,)))
     else:
         y = _arranged(x0, batched[0], free0, (rows, 1)) * _arranged(x1, batched[1], free1, (1, columns))
-    return np.reshape(y, (y.shape[0], *(shape0[k] for k in free0), *(shape1[k] for k in free1)))
+    shape = (y.shape[0], *(shape0[k] for k in free0), *(shape1[k] for k in free1))
+    return y if y.shape == shape else np.reshape(y, shape)  # not a view, which would be copied as a result
 
 
 def _arranged(x: Any, batched: bool, axes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -160,7 +164,7 @@ def _rows(xp: Any, x: Any) -> Any:
 def _pairs(xp: Any, left: Any, right: Any) -> Any:
     """Products of all pairs along the last axes."""
     if left.ndim == right.ndim == 1 and (isinstance(left, Traced) or isinstance(right, Traced)):
-        return xp.outer(left, right)  # on a batch it takes two thirds of the time of a product with broadcasting
+        return xp.outer(left, right)  # which has a faster rule for batches
     return left[..., None] * right[..., None, :]
 
 
