@@ -576,8 +576,7 @@ class GradientTape:
             if seed_spec != spec and len(seeds) != len(leaves):
                 raise SeedError(f"{len(leaves)} target(s), but {len(seeds)} output_gradients")
             if seed_spec != spec:
-                how = pytree.mismatch(spec, seed_spec, "output_gradients")
-                raise SeedError(f"output_gradients have another structure than target: {how}")
+                raise SeedError(f"not the structure of target: {pytree.mismatch(spec, seed_spec, 'output_gradients')}")
         return leaves, [seed_for(s, y, p) for s, y, p in zip(seeds, leaves, paths, strict=True)]
 
     def _target(self, value: Any, path: object) -> Any:
