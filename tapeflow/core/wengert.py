@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from tapeflow.backends import backend_for
+from tapeflow.core.collector import hasten, slow_down
 from tapeflow.core.primitive import Primitive, Rule, Traced, next_level
 from tapeflow.core.reverse import general_edge, hand_over, identity_edge, scatter_part, select, step_back, write_edge
 from tapeflow.core.sites import CallSite
@@ -60,6 +61,7 @@ RECORDERS: dict[Any, Callable[..., Any]] = {}
 # Compaction looks at every entry, so the list must at least double between two of them; but it starts early, because
 # the entries that it frees may hold large arrays.
 FIRST_COMPACTION = 32
+LONG = 4096
 
 
 class WengertList:
@@ -73,6 +75,8 @@ class WengertList:
         Tokens of the tapes that are recording; ``None`` if there is none, which sends every operation to the slow path.
     entered : bool
         Whether a tape of this list is inside its block, recording or paused.
+    long : bool
+        Whether so much has been recorded that the collector of cycles was slowed down.
     members : dict of int to int
         Tokens of the tapes that may still ask something, and what each is doing.
     selective : bool
@@ -84,7 +88,7 @@ class WengertList:
     """
 
     __slots__ = tuple(
-        "append entered entries leaves level limit live lock members selective sets special tick torn".split()
+        "append entered entries leaves level limit live lock long members selective sets special tick torn".split()
     )
 
     def __init__(self) -> None:
@@ -96,7 +100,7 @@ class WengertList:
         self.live: frozenset[int] | None = None
         self.entered = False
         self.special = False
-        self.selective = self.torn = False
+        self.selective = self.torn = self.long = False
         self.leaves = 0
         self.lock = threading.RLock()
         self.members: dict[int, int] = {}
@@ -126,6 +130,9 @@ class WengertList:
         recording = [t for t, state in self.members.items() if state == RECORDING]
         self.entered = bool(recording) or PAUSED in self.members.values()
         self.live = self.intern(frozenset(recording)) if recording else None
+        if self.long and not self.entered:
+            self.long = False
+            hasten()
 
     def intern(self, tokens: frozenset[int]) -> frozenset[int]:
         """Return the one object that stands for this set of tapes, so that the fast path can compare by identity."""
@@ -167,6 +174,9 @@ class WengertList:
                 kept.reverse()
                 entries[:length] = kept
             self.limit = self.tick() + max(FIRST_COMPACTION, 2 * len(entries))
+            if len(entries) > LONG and self.entered and not self.long:
+                self.long = True
+                slow_down()
 
 
 def _calibrate() -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -156,3 +157,43 @@ def test_asyncio_tasks_are_separate() -> None:
         return await asyncio.gather(derivative(2), derivative(3))
 
     assert asyncio.run(main()) == [(6.0, 1), (27.0, 1)]
+
+
+def long_block(tape: GradientTape) -> Any:
+    y = x = tape.watch(np.float64(1.0))
+    for _ in range(20_000):
+        y = y * x
+    return y
+
+
+def test_the_collector_of_cycles_is_slowed_down_while_a_long_recording_grows() -> None:
+    before = gc.get_threshold()
+    with GradientTape() as tape:
+        assert gc.get_threshold() == before
+        y = long_block(tape)
+        assert gc.get_threshold() == (100_000, *before[1:])
+        with GradientTape() as other:
+            long_block(other)
+        assert gc.get_threshold()[0] == 100_000
+    assert gc.get_threshold() == before
+    assert tape.gradient(y, y) == 1
+
+    def fail() -> None:
+        with GradientTape(persistent=True) as tape:
+            long_block(tape)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert gc.get_threshold() == before
+
+
+def test_what_the_user_sets_meanwhile_stays() -> None:
+    before = gc.get_threshold()
+    try:
+        with GradientTape() as tape:
+            long_block(tape)
+            gc.set_threshold(500)
+        assert gc.get_threshold()[0] == 500
+    finally:
+        gc.set_threshold(*before)
