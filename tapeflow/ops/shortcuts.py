@@ -41,18 +41,19 @@ def _is_basic(index: Any) -> bool:
 def _getitem(self: Recorded, index: Any) -> Any:
     """Select a part."""
     wengert, parent, value = self._list, self._entry, self._value
-    family = family_of(self)
-    settled = family is None or not (family.written or family.parent is not None)
-    if parent[1] is not wengert.live or type(value) is not np.ndarray or not settled or not _is_basic(index):
+    if parent[1] is not wengert.live or type(value) is not np.ndarray or not _is_basic(index):
         return Tracer.__getitem__(self, index)
     try:
         part = value[index]
     except IndexError:
         return Tracer.__getitem__(self, index)  # which raises it with a note
+    is_view = type(part) is np.ndarray
+    if is_view and (family := family_of(self)) is not None and (family.written or family.parent is not None):
+        return Tracer.__getitem__(self, index)
     residual = (scatter_part, indexing.scatter, {"index": index}, value.shape, value.dtype)
     wengert.selective = True
     new = wengert.enter(part, [wengert.tick(), parent[1], None, parent, residual])
-    if type(part) is np.ndarray:
+    if is_view:
         relate(self, new, ("getitem", index))
     return new
 
