@@ -27,6 +27,7 @@ from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain
 from tapeflow.ops._spectral import matrices, mirrored
 from tapeflow.ops.arguments import as_array
+from tapeflow.ops.triangular import is_lower, solve_triangular
 
 __all__ = [
     "matrix_norm",
@@ -71,6 +72,9 @@ implements(np.linalg.inv)(lambda a: _inv(a))
 
 def _solve_each(xp: Any, a: Any, b: Any, vector: bool) -> Any:
     """Solve for a stack of vectors or of matrices."""
+    lower = is_lower(a, b)
+    if lower is not None:
+        return solve_triangular(a, b, lower=lower)
     return xp.linalg.solve(a, b[..., None])[..., 0] if vector and b.ndim > 1 else xp.linalg.solve(a, b)
 
 

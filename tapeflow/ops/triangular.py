@@ -15,7 +15,19 @@ from tapeflow.core.primitive import Primitive
 from tapeflow.core.rules import general
 from tapeflow.ops._spectral import mT
 
-__all__ = ["solve_triangular"]
+__all__ = ["is_lower", "solve_triangular"]
+
+
+# From this size on it pays to look whether a matrix is triangular, as a factor of Cholesky's is, before it is factorized.
+LARGE = 64
+
+
+def is_lower(a: Any, b: Any) -> bool | None:
+    """Whether a large plain matrix of a system is lower triangular, not upper; ``None`` if it is neither, or not large."""
+    if not (type(a) is type(b) is np.ndarray and a.ndim == 2 and len(a) >= LARGE and 0 in (a[0, -1], a[-1, 0])):
+        return None
+    lower = bool(a[0, -1] == 0)
+    return None if (np.triu(a, 1) if lower else np.tril(a, -1)).any() else lower
 
 
 def _evaluate(a: Any, b: Any, *, lower: bool) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapeflow import ForwardAccumulator, GradientTape
+from tapeflow import ForwardAccumulator, GradientTape, vjp
 from tapeflow.errors import RuleError
+from tapeflow.ops.triangular import solve_triangular
 
 OUTER = np.outer([1.0, 2.0, -1.0], [0.5, 1.0, 3.0])
 
@@ -247,3 +248,29 @@ def test_refusals_name_the_way_out() -> None:
         gradient(lambda v: np.linalg.matrix_power(v @ v.T, 2.5), x)
     with pytest.raises(ValueError, match=r"must contain '\.\.\.'"):
         gradient(lambda v: np.einsum("...i->i", v), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("shape", [(80,), (80, 3)])
+@pytest.mark.parametrize("triangle", [np.tril, np.triu, np.diag, lambda a: a])
+def test_large_triangular_systems_are_solved_as_such_in_the_reverse_rule(triangle: Any, shape: Any, dtype: Any) -> None:
+    rng = np.random.default_rng(4)
+    square = rng.normal(size=(80, 80)) / 20 + 2 * np.eye(80)
+    a = (np.diag(np.diag(square)) if triangle is np.diag else triangle(square)).astype(dtype)
+    b, g = rng.normal(size=shape).astype(dtype), rng.normal(size=shape).astype(dtype)
+    y, pullback = vjp(np.linalg.solve, a, b)
+    back = np.linalg.solve(a.conj().T, g)
+    want = -(np.outer(back, y.conj()) if len(shape) == 1 else back @ y.conj().T)
+    tolerance = 1e-3 if dtype is np.float32 else 1e-10
+    np.testing.assert_allclose(pullback(g)[0], want, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(pullback(g)[1], back, rtol=tolerance, atol=tolerance)
+    assert pullback(g)[0].dtype == pullback(g)[1].dtype == dtype
+
+
+def test_a_large_triangular_system_that_is_singular() -> None:
+    a = np.tril(np.ones((80, 80)))
+    y, pullback = vjp(np.linalg.solve, a, np.ones(80))
+    np.testing.assert_allclose(pullback(y)[1], np.linalg.solve(a.T, y))
+    a[3, 3] = 0
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        solve_triangular(a, np.ones((80, 1)), lower=True)
