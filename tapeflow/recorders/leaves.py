@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from types import NoneType
 from typing import Any
 
@@ -12,6 +13,11 @@ __all__ = ["Leaves"]
 
 # These may stand for an array that is missing, or a mistaken dtype.
 SUSPECT = (NoneType, bool)
+
+
+@cache
+def _is_static(cls: type) -> bool:
+    return issubclass(cls, pytree.STATIC) and not issubclass(cls, SUSPECT)
 
 
 class Leaves:
@@ -25,7 +31,9 @@ class Leaves:
     def __init__(self, tree: Any, name: str) -> None:
         self.values, self.spec, self.paths = pytree.flatten_with_paths(tree, name)
         self.varying: list[bool] | None = None
-        static = {t for t in set(map(type, self.values)) if issubclass(t, pytree.STATIC) and not issubclass(t, SUSPECT)}
+        if self.spec is pytree.LEAF:
+            return
+        static = set(filter(_is_static, set(map(type, self.values))))
         if static and not all(type(x) in static for x in self.values):
             self.all = self.values
             self.varying = [type(x) not in static for x in self.values]
