@@ -257,6 +257,11 @@ def stacked(*core: int) -> Callable[..., Any]:
 
 def _stacked(primitive: Primitive, values: Any, batched: Any, params: dict[str, Any], core: Sequence[int]) -> Any:
     loops = [np.ndim(v) - b - c for v, b, c in zip(values, batched, core, strict=True)]
+    if min(loops) < 0:  # or the axis of the batch would pass for one of the element's
+        primitive.evaluate(
+            *(np.ones(np.shape(v)[b:]) for v, b in zip(values, batched, strict=True)), **params
+        )  # raises
+        raise ValueError(f"vmap: an operand of {primitive.name} has too few axes")
     most = max(loops)
     operands = (leading_ones(v, most + c) if b else v for v, b, c in zip(values, batched, core, strict=True))
     return primitive(*operands, **params)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tapeflow.core.batch import leading
+from tapeflow.core.batch import stacked
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain
@@ -82,7 +82,7 @@ def _cholesky_vjp(xp: Any, g: Any, y: Any, *, upper: bool) -> Any:
 
 
 _cholesky = general(
-    "cholesky", lambda x, **upper: np.linalg.cholesky(x, **upper), _cholesky_jvp, _cholesky_vjp, batch=leading
+    "cholesky", lambda x, **upper: np.linalg.cholesky(x, **upper), _cholesky_jvp, _cholesky_vjp, batch=stacked(2)
 )
 
 
@@ -160,7 +160,7 @@ def _qr_vjp(xp: Any, g: Any, y: Any, *, mode: str) -> Any:
     return conj(xp, mH(xp, xp.linalg.solve(r, mH(xp, c))))
 
 
-_qr = general("qr", lambda x, *, mode: tuple(np.linalg.qr(x, mode)), _qr_jvp, _qr_vjp, refuses=True, batch=leading)
+_qr = general("qr", lambda x, *, mode: tuple(np.linalg.qr(x, mode)), _qr_jvp, _qr_vjp, refuses=True, batch=stacked(2))
 
 
 @implements(np.linalg.qr)
@@ -251,7 +251,7 @@ _svd = general(
     _svd_jvp,
     _svd_vjp,
     refuses=True,
-    batch=leading,
+    batch=stacked(2),
 )
 
 
@@ -273,7 +273,7 @@ def svdvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return conj(xp, (u * average(xp, close(xp, y), g * _slope(xp, y, x))[..., None, :]) @ vh)
 
 
-_svdvals = general("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), svdvals_jvp, svdvals_vjp, batch=leading)
+_svdvals = general("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), svdvals_jvp, svdvals_vjp, batch=stacked(2))
 
 
 def _reordered(x: Any, order: Any) -> Any:

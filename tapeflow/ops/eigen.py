@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from tapeflow.core.batch import leading
+from tapeflow.core.batch import stacked
 from tapeflow.core.primitive import implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain
@@ -93,7 +93,7 @@ _eigh = general(
     _eigh_jvp,
     _eigh_vjp,
     refuses=True,
-    batch=leading,
+    batch=stacked(2),
 )
 
 
@@ -114,7 +114,7 @@ _eigvalsh = general(
     lambda x, *, lower: np.linalg.eigvalsh(x, "L" if lower else "U"),
     _eigvalsh_jvp,
     _eigvalsh_vjp,
-    batch=leading,
+    batch=stacked(2),
 )
 
 
@@ -175,7 +175,7 @@ def _eig_vjp(xp: Any, g: Any, y: Any) -> Any:
     return conj(xp, mH(xp, _inverse(xp, v)) @ turn @ mH(xp, v))
 
 
-_eig = general("eig", lambda x: marked(x, np.linalg.eig(x)), _eig_jvp, _eig_vjp, refuses=True, batch=leading)
+_eig = general("eig", lambda x: marked(x, np.linalg.eig(x)), _eig_jvp, _eig_vjp, refuses=True, batch=stacked(2))
 
 
 def _same(xp: Any, y: Any, w: Any) -> Any:
@@ -201,7 +201,7 @@ def _eigvals_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
     return (mT(xp, _inverse(xp, v)) * shares[..., None, :]) @ mT(xp, v)
 
 
-_eigvals = general("eigvals", np.linalg.eigvals, _eigvals_jvp, _eigvals_vjp, refuses=True, batch=leading)
+_eigvals = general("eigvals", np.linalg.eigvals, _eigvals_jvp, _eigvals_vjp, refuses=True, batch=stacked(2))
 
 
 @implements(np.linalg.eig)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapeflow.core.batch import leading, stacked
+from tapeflow.core.batch import stacked
 from tapeflow.core.primitive import Primitive, implements
 from tapeflow.core.rules import general
 from tapeflow.core.tracer import anywhere, plain
@@ -65,7 +65,7 @@ _inv = general(
     np.linalg.inv,
     lambda xp, t, y: -(y @ t @ y),
     lambda xp, g, y: -(_mT(xp, y) @ g @ _mT(xp, y)),
-    batch=leading,
+    batch=stacked(2),
 )
 implements(np.linalg.inv)(lambda a: _inv(a))
 
@@ -150,7 +150,7 @@ def _pinv_vjp(xp: Any, g: Any, x: Any, y: Any, **options: Any) -> Any:
     return xp.conjugate(adjoint)
 
 
-_pinv = general("pinv", lambda x, **options: np.linalg.pinv(x, **options), _pinv_jvp, _pinv_vjp, batch=leading)
+_pinv = general("pinv", lambda x, **options: np.linalg.pinv(x, **options), _pinv_jvp, _pinv_vjp, batch=stacked(2))
 
 
 @implements(np.linalg.pinv)
@@ -250,13 +250,13 @@ def _cofactor_rate(xp: Any, t: Any, x: Any, y: Any) -> Any:
     return _each(xp.sum(z * t, axis=(-2, -1))) * y - y @ _mT(xp, t) @ z
 
 
-_cofactor = general("cofactor", _cofactor_evaluate, _cofactor_rate, _cofactor_rate, batch=leading)
+_cofactor = general("cofactor", _cofactor_evaluate, _cofactor_rate, _cofactor_rate, batch=stacked(2))
 _det = general(
     "det",
     np.linalg.det,
     lambda xp, t, x: xp.sum(_cofactor(x) * t, axis=(-2, -1)),
     lambda xp, g, x: _each(g) * _cofactor(x),
-    batch=leading,
+    batch=stacked(2),
 )
 implements(np.linalg.det)(lambda a: _det(a))
 
@@ -276,7 +276,7 @@ def _slogdet_vjp(xp: Any, g: Any, x: Any, y: Any) -> Any:
 
 
 _slogdet = general(
-    "slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp, refuses=True, batch=leading
+    "slogdet", lambda x: tuple(np.linalg.slogdet(x)), _slogdet_jvp, _slogdet_vjp, refuses=True, batch=stacked(2)
 )
 implements(np.linalg.slogdet)(lambda a: _SlogdetResult(*_slogdet(a)))
 
@@ -424,15 +424,16 @@ def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Any:
     chain = [as_array(a) for a in arrays]
     if len(chain) < 2:
         raise ValueError("Expecting at least two arrays.")
+    if len(chain) == 2:
+        return np.dot(*chain)
     rows, columns = chain[0].ndim == 1, chain[-1].ndim == 1
-    if len(chain) > 2:
-        chain[0] = np.reshape(chain[0], (1, -1)) if rows else chain[0]
-        chain[-1] = np.reshape(chain[-1], (-1, 1)) if columns else chain[-1]
+    chain[0] = np.reshape(chain[0], (1, -1)) if rows else chain[0]
+    chain[-1] = np.reshape(chain[-1], (-1, 1)) if columns else chain[-1]
     for a in chain:
-        if a.ndim != 2 and len(chain) > 2:
+        if a.ndim != 2:
             raise np.linalg.LinAlgError(f"{a.ndim}-dimensional array given. Array must be two-dimensional")
     y = _product(chain, _splits([a.shape[0] for a in chain] + [chain[-1].shape[-1]]), 0, len(chain) - 1)
-    if len(chain) == 2 or not (rows or columns):
+    if not (rows or columns):
         return y
     return y[0, 0] if rows and columns else np.ravel(y)
 

@@ -263,14 +263,14 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integral of samples by the trapezoidal rule."""
     y = as_array(y)
-    axis = normalize_axis_index(axis, y.ndim)
+    own = normalize_axis_index(axis, y.ndim)
     width = dx
     if x is not None:
         x = as_array(x)
-        width = np.diff(x, axis=0 if x.ndim == 1 else axis)
+        width = np.diff(x, axis=0 if x.ndim == 1 else axis)  # of more axes than y, perhaps, so that -1 is another
         if x.ndim == 1:
-            width = np.reshape(width, tuple(-1 if k == axis else 1 for k in range(y.ndim)))
-    means = y[_along(axis, slice(1, None))] + y[_along(axis, slice(None, -1))]
+            width = np.reshape(width, tuple(-1 if k == own else 1 for k in range(y.ndim)))
+    means = y[_along(own, slice(1, None))] + y[_along(own, slice(None, -1))]
     return np.sum(width * means / 2.0, axis=axis)
 
 
