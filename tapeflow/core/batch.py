@@ -35,6 +35,7 @@ __all__ = [
     "leading_ones",
     "loop",
     "one_by_one",
+    "refuse_element",
     "shifted",
     "spread",
     "stacked",
@@ -265,6 +266,12 @@ def _stacked(primitive: Primitive, values: Any, batched: Any, params: dict[str, 
     most = max(loops)
     operands = (leading_ones(v, most + c) if b else v for v, b, c in zip(values, batched, core, strict=True))
     return primitive(*operands, **params)
+
+
+def refuse_element(primitive: Primitive, shapes: Sequence[Any], params: dict[str, Any]) -> NoReturn:
+    """Raise what the primitive raises for one element of shapes that do not fit, which the batch would hide."""
+    primitive.evaluate(*map(np.ones, shapes), **params)
+    raise ValueError(f"vmap: shapes of one element that {primitive.name} does not take: {', '.join(map(str, shapes))}")
 
 
 def leading(primitive: Primitive, values: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:

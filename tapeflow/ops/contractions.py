@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapeflow.backends import NUMPY, backend_for
-from tapeflow.core.batch import leading, leading_ones, stacked
+from tapeflow.core.batch import leading, leading_ones, refuse_element, stacked
 from tapeflow.core.primitive import Primitive, Traced, implements
 from tapeflow.core.rules import general, linear, nondifferentiable
 from tapeflow.core.writes import VIEWS
@@ -60,7 +60,7 @@ def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
     free0, free1 = _free(ndims[0], left), _free(ndims[1], right)
     shape0, shape1 = (np.shape(x)[b:] for x, b in zip((x0, x1), batched, strict=True))
     if [shape0[k] for k in left] != [shape1[k] for k in right]:
-        _raise_as_numpy(primitive, shape0, shape1, params)
+        refuse_element(primitive, (shape0, shape1), params)
     rows, columns, terms = (prod(s[k] for k in axes) for s, axes in ((shape0, free0), (shape1, free1), (shape0, left)))
     if left:
         x0 = _arranged(x0, batched[0], (*free0, *left), (rows, terms) if free0 else (terms,))
@@ -73,11 +73,6 @@ def _summed_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
         y = _arranged(x0, batched[0], free0, (rows, 1)) * _arranged(x1, batched[1], free1, (1, columns))
     shape = (y.shape[0], *(shape0[k] for k in free0), *(shape1[k] for k in free1))
     return y if y.shape == shape else np.reshape(y, shape)  # not a view, which would be copied as a result
-
-
-def _raise_as_numpy(primitive: Primitive, shape0: Any, shape1: Any, params: dict[str, Any]) -> None:
-    """Raise what the product raises for single elements of shapes that do not fit; the reshapes below might hide it."""
-    primitive.evaluate(np.empty(shape0), np.empty(shape1), **params)
 
 
 def _arranged(x: Any, batched: bool, axes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -102,14 +97,14 @@ def _matmul_batch(primitive: Primitive, values: Any, batched: Any, params: dict[
     ndims = [np.ndim(v) - b for v, b in zip(values, batched, strict=True)]
     x0, x1 = values
     if 0 in ndims:
-        _raise_as_numpy(primitive, *(np.shape(v)[b:] for v, b in zip(values, batched, strict=True)), params)
+        refuse_element(primitive, [np.shape(v)[b:] for v, b in zip(values, batched, strict=True)], params)
     if not batched[1] and ndims[1] <= 2:  # the batch and the rows of each element are the rows of one matrix
         return _long_product(primitive, x0, x1)
     if not batched[0] and ndims[1] == 1 and ndims[0] <= 2:  # the columns of a batch are the rows of one matrix
         return primitive(x1, _mT(np, x0) if ndims[0] == 2 else x0)
     if ndims == [1, 1]:
         if x0.shape[-1] != x1.shape[-1]:  # which einsum would broadcast
-            _raise_as_numpy(primitive, x0.shape[-1:], x1.shape[-1:], params)
+            refuse_element(primitive, (x0.shape[-1:], x1.shape[-1:]), params)
         return _einsum(x0, x1, spec=(("Za", "Za"), "Z"), optimize=False)
     row, column = (b and n == 1 for b, n in zip(batched, ndims, strict=True))
     x0, x1 = x0[:, None, :] if row else x0, x1[:, :, None] if column else x1
